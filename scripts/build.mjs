@@ -1,0 +1,43 @@
+// Bundles what runs: the CLI, the agent (one file under 100 KB, it travels in the pod spec) and the shims, into dist/.
+// The jar of the JVM shim is prebuilt and only copied (shims/jvm/build.sh makes it).
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { rolldown } from 'rolldown';
+
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+const define = { 'process.env.NODE_ENV': '"production"', __KT_VERSION__: JSON.stringify(version) };
+
+async function bundle(input, options, output) {
+  const build = await rolldown({ input, platform: 'node', transform: { define }, logLevel: 'warn', ...options });
+  await build.write({ format: 'esm', minify: false, ...output });
+  await build.close();
+}
+
+rmSync('dist', { recursive: true, force: true });
+mkdirSync('dist/shims', { recursive: true });
+
+await bundle('src/agent/main.ts', {}, { file: 'dist/agent.mjs', minify: true, codeSplitting: false });
+await bundle(
+  { kt: 'src/cli/main.ts' },
+  {},
+  {
+    dir: 'dist',
+    entryFileNames: '[name].mjs',
+    chunkFileNames: 'chunks/[name]-[hash].mjs',
+    minify: { mangle: false, compress: true },
+  },
+);
+for (const [from, to] of [
+  ['shims/jvm/kt-jvm.jar', 'kt-jvm.jar'],
+  ['shims/node/kt-node.cjs', 'kt-node.cjs'],
+  ['shims/python/sitecustomize.py', 'python/sitecustomize.py'],
+]) {
+  if (!existsSync(from)) continue;
+  mkdirSync(`dist/shims/${to}`.replace(/\/[^/]*$/, ''), { recursive: true });
+  copyFileSync(from, `dist/shims/${to}`);
+}
+chmodSync('dist/kt.mjs', 0o755);
+writeFileSync('dist/package.json', JSON.stringify({ type: 'module', version }));
+const size = statSync('dist/agent.mjs').size;
+if (size > 100_000)
+  throw new Error(`dist/agent.mjs is ${size} bytes; the limit is 100,000 (it has to fit into the pod spec)`);
+console.error(`built: agent ${size} bytes`);
