@@ -14,6 +14,11 @@ export interface DialOptions {
   readonly signal?: AbortSignal | undefined;
   /** Limit for the far end's connect, in milliseconds. Default 10,000. */
   readonly timeoutMs?: number | undefined;
+  /**
+   * `dial` resolves only once `opened` has, and a link that is lost before that is tried again, because nothing was sent yet.
+   * For callers that have no early data at hand (SOCKS5, CONNECT). Dialers without links may ignore it.
+   */
+  readonly settle?: boolean | undefined;
 }
 
 /**

@@ -1,0 +1,166 @@
+// The agent's end of the links: accepts connections on the link port, lets nobody do anything before the token was right, and
+// gives each stream to egress.ts. Knows when the last link was there, so that main.ts can end the agent.
+// A stranger can connect (anything in the pod's network namespace can), so every wait and count before the token is small.
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { createServer, type Server, type Socket } from 'node:net';
+import { asKtError, KtError } from '../errors.ts';
+import type { Dialer } from '../netstack/dialer.ts';
+import { Liveness, TICK_MS } from '../netstack/link/liveness.machine.ts';
+import { Muxer } from '../netstack/mux/muxer.ts';
+import type { MuxStream } from '../netstack/mux/stream.ts';
+import { encodeMessage, type OpenHeader, parseOpenHeader } from '../netstack/stream/header.codec.ts';
+import { readMessage } from '../netstack/stream/read-message.ts';
+import { refuse, serveEgress } from './egress.ts';
+
+/** Links of one session: one active, one spare, and both of them once more while they are replaced; the rest is for a session that lost its network. */
+const LINKS_MAX = 16;
+/** Connections that have not shown the token yet. */
+const STRANGERS_MAX = 8;
+/** Streams that wait for the token of their own link; more than a laptop opens in one round trip is a flood. */
+const EARLY_STREAMS_MAX = 256;
+/** Milliseconds for the token to come. */
+const HELLO_MS = 10_000;
+/** Milliseconds for the header of a stream to come; it travels with the opening. */
+const HEADER_MS = 10_000;
+
+export interface LinkServerOptions {
+  readonly port: number;
+  /** SHA-256 of the token, in hex: whoever can read the pod's spec can't use it. */
+  readonly tokenSha256: string;
+  readonly version: string;
+  readonly dialer: Dialer;
+  readonly log: (line: string) => void;
+}
+
+export class LinkServer {
+  readonly #options: LinkServerOptions;
+  readonly #server: Server;
+  readonly #links = new Map<Muxer, MuxStream>();
+  #strangers = 0;
+  /** Milliseconds of process time at which the last link went; undefined while one is there. */
+  quietSince: number | undefined = performance.now();
+
+  constructor(options: LinkServerOptions) {
+    this.#options = options;
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: 256 * 1024 }, (socket) => this.#accept(socket));
+    this.#server.maxConnections = LINKS_MAX + STRANGERS_MAX;
+    this.#server.on('error', (error) => options.log(`link port: ${error.message}`));
+  }
+
+  listen(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(this.#options.port, '127.0.0.1', () => {
+        const address = this.#server.address();
+        resolve(typeof address === 'object' && address !== null ? address.port : 0);
+      });
+    });
+  }
+
+  /** Tells every laptop that this agent is about to end, so that it makes another one; open streams go on until `close`. */
+  drain(): void {
+    for (const control of this.#links.values()) control.write('{"type":"drain"}\n');
+  }
+
+  get streamCount(): number {
+    let count = 0;
+    for (const muxer of this.#links.keys()) count += Math.max(0, muxer.streamCount - 1);
+    return count;
+  }
+
+  close(): void {
+    this.#server.close();
+    for (const muxer of this.#links.keys()) muxer.destroy(new KtError('LINK_LOST', 'the agent ends'));
+  }
+
+  #accept(socket: Socket): void {
+    socket.on('error', () => undefined);
+    if (this.#strangers >= STRANGERS_MAX) {
+      this.#options.log('link refused: too many connections wait for their token');
+      socket.destroy();
+      return;
+    }
+    this.#strangers += 1;
+    let known = false;
+    const waiting: MuxStream[] = [];
+    const deadline = setTimeout(() => muxer.destroy(new KtError('LINK_PROTOCOL', 'no token within 10 s')), HELLO_MS);
+    const settle = (): void => {
+      if (deadline.hasRef()) this.#strangers -= 1;
+      deadline.unref();
+      clearTimeout(deadline);
+    };
+    let first = true;
+    const muxer = new Muxer(socket, {
+      role: 'server',
+      onStream: (stream) => {
+        stream.on('error', () => undefined);
+        if (first) {
+          first = false;
+          void this.#hello(muxer, stream).then((ok) => {
+            if (!ok) return;
+            settle();
+            known = true;
+            for (const early of waiting.splice(0)) void this.#serve(early);
+          });
+        } else if (known) void this.#serve(stream);
+        else if (waiting.length < EARLY_STREAMS_MAX) waiting.push(stream);
+        else muxer.destroy(new KtError('LINK_PROTOCOL', 'too many streams before the token'));
+      },
+      onClose: (error) => {
+        settle();
+        if (!known || error.code === 'LINK_PROTOCOL') this.#options.log(`link closed: ${error.message}`);
+        if (this.#links.delete(muxer) && this.#links.size === 0) this.quietSince = performance.now();
+      },
+    });
+    this.#watch(muxer, socket);
+  }
+
+  /** Reads the first stream's header. On the right token the link is a session's. */
+  async #hello(muxer: Muxer, control: MuxStream): Promise<boolean> {
+    try {
+      const header = parseOpenHeader(await readMessage(control, HELLO_MS));
+      if (header.kind !== 'control') throw new KtError('LINK_PROTOCOL', 'the first stream of a link must be the control stream');
+      const digest = createHash('sha256').update(header.token).digest();
+      if (!timingSafeEqual(digest, Buffer.from(this.#options.tokenSha256, 'hex'))) throw new KtError('DIAL_DENIED', 'the token is wrong');
+      control.write(encodeMessage({ ok: true }));
+      control.write(`${JSON.stringify({ type: 'hello', version: this.#options.version, node: process.version, clockMs: Date.now() })}\n`);
+      control.resume();
+      this.#links.set(muxer, control);
+      this.quietSince = undefined;
+      return true;
+    } catch (error) {
+      const reason = asKtError(error, 'LINK_PROTOCOL');
+      refuse(control, reason);
+      // The refusal leaves first, then the link goes.
+      setImmediate(() => setImmediate(() => muxer.destroy(reason)));
+      return false;
+    }
+  }
+
+  async #serve(stream: MuxStream): Promise<void> {
+    let header: OpenHeader;
+    try {
+      header = parseOpenHeader(await readMessage(stream, HEADER_MS));
+    } catch (error) {
+      if (!stream.destroyed) refuse(stream, error);
+      return;
+    }
+    await serveEgress(stream, header, this.#options.dialer);
+  }
+
+  #watch(muxer: Muxer, socket: Socket): void {
+    const liveness = new Liveness(Date.now());
+    let seen = socket.bytesRead;
+    const timer = setInterval(() => {
+      const now = Date.now();
+      if (socket.bytesRead !== seen) liveness.received(now);
+      seen = socket.bytesRead;
+      const action = liveness.tick(now);
+      if (muxer.closed) clearInterval(timer);
+      else if (action === 'dead') muxer.destroy(new KtError('LINK_DEAD', 'nothing came from the laptop for 15 s'));
+      else if (action === 'ping') muxer.ping().catch(() => undefined);
+    }, TICK_MS);
+    timer.unref();
+    socket.once('close', () => clearInterval(timer));
+  }
+}

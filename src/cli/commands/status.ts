@@ -1,0 +1,16 @@
+// `kt status`: every session of this user on this laptop, asked over their local sockets. Exit code 1 where there is none.
+import { findSessions } from '../../session/control-client.ts';
+import type { Arguments } from '../options.ts';
+import { outputOf } from '../output.ts';
+
+export async function status(args: Arguments): Promise<number> {
+  const output = outputOf(args);
+  const sessions = (await findSessions()).map((one) => one.status);
+  const lines = sessions.map((one) => {
+    const agent = one['agent'] ? `agent ${String(one['agent'])}` : String(one['mode'] ?? 'opening');
+    const link = one['link'] === 'down' ? `link DOWN: ${String(one['linkReason'] ?? '')}` : `link ${String(one['link'])}`;
+    return `${String(one['namespace'])} (${String(one['context'])})  proxy ${String(one['proxy'])}  dns ${String(one['dns'])}  ${agent}  ${link}  pid ${one.pid}`;
+  });
+  output.result(sessions, sessions.length === 0 ? ['no session; start one with: kt connect'] : lines);
+  return sessions.length === 0 ? 1 : 0;
+}

@@ -1,0 +1,44 @@
+// `kt stop`: asks a session to end and waits until its local socket is gone, so that what follows finds nothing left.
+import { existsSync } from 'node:fs';
+import { setTimeout as wait } from 'node:timers/promises';
+import { KtError } from '../../errors.ts';
+import { ask, findSession, findSessions } from '../../session/control-client.ts';
+import type { Arguments } from '../options.ts';
+import { outputOf } from '../output.ts';
+
+/** Milliseconds for a session to clean up: deleting the pod has 5 s of its own. */
+const END_MS = 15_000;
+const LOOK_MS = 50;
+
+export async function stop(args: Arguments): Promise<number> {
+  const output = outputOf(args);
+  try {
+    const one = args['all'] === true ? undefined : await findSession({ namespace: args['namespace'] as string | undefined, context: args['context'] as string | undefined });
+    const sessions = args['all'] === true ? await findSessions() : one ? [one] : [];
+    if (sessions.length === 0) throw new KtError('SESSION_NONE', 'no session is there to stop', { hint: '`kt status` shows them' });
+    for (const { path, status } of sessions) {
+      await ask(path, { ask: 'stop' });
+      const end = Date.now() + END_MS;
+      while (alive(status.pid) && existsSync(path)) {
+        if (Date.now() > end) throw new KtError('SESSION_LOST', `session ${status.session} (pid ${status.pid}) does not end`);
+        await wait(LOOK_MS);
+      }
+    }
+    output.result(
+      sessions.map(({ status }) => ({ stopped: status.session })),
+      sessions.map(({ status }) => `stopped ${String(status['namespace'])} (${String(status['context'])})`),
+    );
+    return 0;
+  } catch (error) {
+    return output.failure(error);
+  }
+}
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,66 @@
+// The grammar of the command line: which commands there are and what each takes. Commands are loaded when they run, so that
+// `kt status` does not pay for what `kt connect` needs. Called by main.ts.
+import yargs from 'yargs';
+import { KtError } from '../errors.ts';
+import { type Arguments, GLOBAL_OPTIONS, withSessionOptions } from './options.ts';
+
+/** A command gets its arguments and gives the exit code. */
+type Command = (args: Arguments, version: string) => Promise<number>;
+
+export async function run(argv: readonly string[], version: string): Promise<number> {
+  let code = 0;
+  const start = (load: () => Promise<Command>) => async (args: Arguments) => {
+    const command = await load();
+    code = await command(args, version);
+  };
+  const parser = yargs([...argv])
+    .scriptName('kt')
+    .usage('$0 COMMAND\n\nRun one service on your laptop as if it were in the Kubernetes cluster.')
+    .locale('en')
+    .version(version)
+    .alias('version', 'v')
+    .help('help')
+    .alias('help', 'h')
+    .options(GLOBAL_OPTIONS)
+    .wrap(Math.min(110, process.stdout.columns ?? 100))
+    .parserConfiguration({ 'populate--': true })
+    .command('connect', 'Open the cluster to this laptop: SOCKS5 and HTTP proxy, DNS', (y) => withSessionOptions(y), start(async () => (await import('./commands/connect.ts')).connect))
+    .command(
+      'run [cmd..]',
+      'Start a program that sees the cluster: kt run -- mvn spring-boot:run',
+      (y) => withSessionOptions(y).parserConfiguration({ 'populate--': true, 'unknown-options-as-args': true, 'halt-at-non-option': true }),
+      start(async () => (await import('./commands/run.ts')).runProgram),
+    )
+    .command('status', 'Show the sessions of this laptop', (y) => y, start(async () => (await import('./commands/status.ts')).status))
+    .command('stop', 'End a session', (y) => y.option('all', { type: 'boolean', describe: 'every session' }), start(async () => (await import('./commands/stop.ts')).stop))
+    .command('route <host>', 'Say which way a host goes, and why', (y) => y.positional('host', { type: 'string' }), start(async () => (await import('./commands/route.ts')).route))
+    .command(
+      'env',
+      'Print what `kt run` would set, for shells, .env files and IDEs',
+      (y) => y.option('format', { choices: ['sh', 'dotenv', 'powershell', 'json'] as const, default: 'sh' as const, describe: 'shell exports, .env file, PowerShell, JSON' }),
+      start(async () => (await import('./commands/env.ts')).env),
+    )
+    .command(
+      'clean',
+      "Remove agents whose session is gone (yours, in the namespace)",
+      (y) => y.option('session', { type: 'string', hidden: true }),
+      start(async () => (await import('./commands/clean.ts')).clean),
+    )
+    .command(
+      'demo',
+      'Try kt on an embedded playground cluster: no Kubernetes needed',
+      (y) => y.option('once', { type: 'boolean', default: false, describe: 'show the answers and end' }),
+      start(async () => (await import('./commands/demo.ts')).demo),
+    )
+    .demandCommand(1, 'Name a command; `kt --help` lists them.')
+    .strictCommands()
+    .strictOptions()
+    .recommendCommands()
+    .exitProcess(false)
+    .fail((message, error) => {
+      if (error) throw error;
+      throw new KtError('USAGE', message.replaceAll('\n', '. '), { hint: '`kt --help` and `kt COMMAND --help` show what there is' });
+    });
+  await parser.parseAsync();
+  return code;
+}

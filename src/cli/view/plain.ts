@@ -1,0 +1,42 @@
+// Events as plain lines for a terminal: steps with their times, the reason of every wait. Not the data format: ndjson.ts.
+import type { SessionEvent } from '../../session/events.ts';
+
+const time = (ms: number): string => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
+
+/** The lines of one event; none for what a terminal need not show. */
+export function plainLines(event: SessionEvent, verbose: boolean): string[] {
+  switch (event.type) {
+    case 'step':
+      if (event.state === 'done') return [`  ✓ ${event.text}${event.ms === undefined ? '' : `  ${time(event.ms)}`}`];
+      if (event.state === 'failed') return [`  ✕ ${event.text}`];
+      if (event.state === 'waiting') return [`    waiting: ${event.text}`];
+      return verbose ? [`  … ${event.text}`] : [];
+    case 'ready':
+      return [
+        `Connected to ${event.namespace} (${event.context})${event.mode === 'agentless' ? ', without an agent' : ''}`,
+        ...event.reduced.map((sentence) => `  ! ${sentence}`),
+        `  proxy  ${event.proxy}  (SOCKS5 and HTTP)    curl -x socks5h://${event.proxy} http://SERVICE`,
+        `  dns    ${event.dns}`,
+        '  run    kt run -- mvn spring-boot:run',
+        'Press Ctrl-C to end.',
+      ];
+    case 'link':
+      if (event.state === 'up') return ['  ● link up'];
+      if (event.state === 'down') return [`  ○ link down: ${event.reason ?? 'no reason given'}; new connections wait`];
+      return verbose && event.state === 'retry' ? [`    next try: ${event.reason ?? ''}`] : [];
+    case 'agent':
+      return event.state === 'lost' ? [`  ○ agent ${event.pod} is lost: ${event.reason ?? ''}; making another one`] : [];
+    case 'warning':
+      return [`  ! ${event.message}`, ...(event.hint ? [`    ${event.hint}`] : [])];
+    case 'error':
+      return [`kt: ${event.message}`, ...(event.hint ? [`    ${event.hint}`] : []), `    (${event.code})`];
+    case 'debug':
+      return verbose ? [`    ${event.message}`] : [];
+    case 'shim':
+      return verbose ? [`    ${event.runtime} ${event.version} (pid ${event.pid}) uses kt`] : [];
+    case 'program':
+      return verbose ? [`    ${event.command} ${event.state} (pid ${event.pid})`] : [];
+    case 'ended':
+      return [`Ended: ${event.reason}`];
+  }
+}

@@ -1,0 +1,112 @@
+// The egress agent's pod as a manifest: a stock Node image with our code in its spec, within Pod Security "restricted".
+// Pure: creating, waiting and deleting is agent-lifecycle.ts. No ConfigMap and no image of ours (DESIGN §5).
+import { createHash } from 'node:crypto';
+import { brotliCompressSync, constants } from 'node:zlib';
+
+/** The port the agent listens on, on the loopback of its pod only; reached by port-forward. */
+export const AGENT_LINK_PORT = 7_070;
+export const DEFAULT_IMAGE = 'node:24-slim';
+/** One string of a process's arguments or environment is at most 131,072 bytes with its end (Linux MAX_ARG_STRLEN). */
+const STRING_BYTES_MAX = 131_071;
+/** Seconds after which Kubernetes ends the pod whatever happens: the last resort behind the agent's own 2 minutes. */
+const ACTIVE_DEADLINE_S = 3 * 24 * 3600;
+/** Seconds between SIGTERM and SIGKILL: the agent drains for 8 s. */
+const GRACE_S = 10;
+
+export const LABEL_ROLE = 'kt/role';
+export const LABEL_SESSION = 'kt/session';
+
+// Builtins only; the code is removed from the environment so that nothing inherits or prints it.
+const BOOTSTRAP =
+  "const c=process.env.KT_AGENT_CODE;delete process.env.KT_AGENT_CODE;import('data:text/javascript;base64,'+require('zlib').brotliDecompressSync(Buffer.from(c,'base64')).toString('base64')).catch(e=>{console.error(e);process.exit(1)})";
+
+export interface AgentPodOptions {
+  readonly name: string;
+  readonly session: string;
+  /** Text of dist/agent.mjs. */
+  readonly code: string;
+  readonly token: string;
+  readonly version: string;
+  /** Who started it, for those who find it: user name and host name of the laptop. */
+  readonly user: string;
+  readonly host: string;
+  readonly image?: string | undefined;
+  readonly imagePullSecret?: string | undefined;
+  readonly nodeSelector?: Readonly<Record<string, string>> | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  readonly priorityClass?: string | undefined;
+  /** Kubernetes tolerations, as they are. */
+  readonly tolerations?: readonly unknown[] | undefined;
+}
+
+/** The manifest. Throws RangeError where the code does not fit into one environment string. */
+export function agentPod(options: AgentPodOptions): Record<string, unknown> {
+  const code = brotliCompressSync(options.code, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }).toString('base64');
+  if (code.length + 'KT_AGENT_CODE='.length > STRING_BYTES_MAX) throw new RangeError(`the agent's code is ${code.length} bytes, too long for the pod spec`);
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: options.name,
+      labels: {
+        'app.kubernetes.io/name': 'kt-agent',
+        'app.kubernetes.io/managed-by': 'kt',
+        [LABEL_ROLE]: 'egress',
+        [LABEL_SESSION]: options.session,
+        // Sidecars would catch the agent's traffic and keep its pod alive.
+        'sidecar.istio.io/inject': 'false',
+        ...options.labels,
+      },
+      annotations: {
+        'kt/user': options.user,
+        'kt/host': options.host,
+        'kt/version': options.version,
+        'sidecar.istio.io/inject': 'false',
+        'linkerd.io/inject': 'disabled',
+        ...options.annotations,
+      },
+    },
+    spec: {
+      restartPolicy: 'Never',
+      activeDeadlineSeconds: ACTIVE_DEADLINE_S,
+      terminationGracePeriodSeconds: GRACE_S,
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      ...(options.imagePullSecret ? { imagePullSecrets: [{ name: options.imagePullSecret }] } : {}),
+      ...(options.nodeSelector ? { nodeSelector: options.nodeSelector } : {}),
+      ...(options.priorityClass ? { priorityClassName: options.priorityClass } : {}),
+      ...(options.tolerations ? { tolerations: options.tolerations } : {}),
+      securityContext: { runAsNonRoot: true, runAsUser: 1000, runAsGroup: 1000, seccompProfile: { type: 'RuntimeDefault' } },
+      containers: [
+        {
+          name: 'agent',
+          image: options.image ?? DEFAULT_IMAGE,
+          imagePullPolicy: 'IfNotPresent',
+          command: ['node', '-e', BOOTSTRAP],
+          env: [
+            { name: 'KT_AGENT_CODE', value: code },
+            // Only the digest: whoever may read pods must not be able to use the agent.
+            { name: 'KT_TOKEN_SHA256', value: createHash('sha256').update(options.token).digest('hex') },
+            { name: 'KT_LINK_PORT', value: String(AGENT_LINK_PORT) },
+            // getaddrinfo is the fallback for names; four threads would be a queue.
+            { name: 'UV_THREADPOOL_SIZE', value: '16' },
+          ],
+          resources: { requests: { cpu: '10m', memory: '64Mi' }, limits: { cpu: '1', memory: '256Mi' } },
+          securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
+        },
+      ],
+    },
+  };
+}
+
+/** A pod name from who and which: `kt-agent-anna-x7f3q`. Always a valid DNS label (RFC 1123), at most 40 characters. */
+export function agentPodName(user: string, random: string): string {
+  const who = user
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+|-+$/g, '')
+    .slice(0, 20)
+    .replace(/-+$/, '');
+  return `kt-agent-${who === '' ? 'user' : who}-${random}`;
+}

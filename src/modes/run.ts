@@ -1,0 +1,64 @@
+// The mode `run`: a program with the shims in its environment, in a session of its own or in the one that is open.
+// Passes through: exit code, signals, stdin and terminal. The environment itself is run-env.ts. Called by cli/commands/run.ts.
+import { constants, hostname } from 'node:os';
+import { execa } from 'execa';
+import { asset } from '../assets.ts';
+import { KtError } from '../errors.ts';
+import type { SessionEvent } from '../session/events.ts';
+import type { JoinInfo } from '../session/session.ts';
+import { runEnvironment } from './run-env.ts';
+
+/** The environment of a program in the session: what to set and what to take away. */
+export function environmentOf(join: JoinInfo, base: NodeJS.ProcessEnv): { set: Record<string, string>; unset: string[] } {
+  return runEnvironment({
+    base,
+    broker: join.broker,
+    cidrs: join.cidrs,
+    suffixes: join.suffixes,
+    dns: join.shimDns,
+    httpProxy: join.proxy,
+    shimsDirectory: asset('shims'),
+    sessionId: join.session,
+    hostname: hostname(),
+  });
+}
+
+/** Signals that a program may want to handle; SIGKILL and SIGSTOP can't be passed on. */
+const PASSED: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGUSR2', 'SIGWINCH', 'SIGCONT'];
+
+/** Runs `command` until it ends; resolves with the exit code a shell would show. Rejects with COMMAND_NOT_FOUND. */
+export async function runCommand(command: readonly string[], join: JoinInfo, emit: (event: SessionEvent) => void): Promise<number> {
+  const [file, ...args] = command;
+  if (file === undefined) throw new KtError('USAGE', 'no program was named', { hint: 'kt run -- mvn spring-boot:run' });
+  const { set, unset } = environmentOf(join, process.env);
+  const env: NodeJS.ProcessEnv = { ...process.env, ...set };
+  for (const name of unset) delete env[name];
+  // `cleanup: false`: what ends kt is passed on below, and the program decides how it ends.
+  const child = execa(file, args, { env, extendEnv: false, stdio: 'inherit', reject: false, cleanup: false, buffer: false });
+  // In a terminal Ctrl-C reaches the program by itself, as it is in the foreground too; a second one from here would end it twice.
+  const terminal = process.stdin.isTTY === true;
+  const handlers = PASSED.map((name) => {
+    const handler = (): void => {
+      const byTerminal = terminal && (name === 'SIGINT' || name === 'SIGQUIT' || name === 'SIGWINCH' || name === 'SIGCONT');
+      if (!byTerminal) child.kill(name);
+    };
+    process.on(name, handler);
+    return () => process.off(name, handler);
+  });
+  try {
+    if (child.pid !== undefined) emit({ type: 'program', state: 'started', pid: child.pid, command: file });
+    const result = await child;
+    const code = result.signal ? 128 + (constants.signals[result.signal as NodeJS.Signals] ?? 0) : result.exitCode;
+    if (code === undefined) {
+      const cause = result as { code?: string; originalMessage?: string };
+      const missing = cause.code === 'ENOENT';
+      throw new KtError('COMMAND_NOT_FOUND', missing ? `there is no program '${file}' on PATH` : `'${file}' can't be started: ${cause.originalMessage ?? cause.code ?? 'no reason given'}`, {
+        hint: 'kt run -- PROGRAM ARGUMENTS, as you would start it without kt',
+      });
+    }
+    emit({ type: 'program', state: 'exited', pid: child.pid ?? 0, command: file, code, ...(result.signal ? { signal: result.signal } : {}) });
+    return code;
+  } finally {
+    for (const off of handlers) off();
+  }
+}

@@ -1,0 +1,141 @@
+// One link, seen from the laptop: a transport that carries the mux, its control stream, and the proof that it lives.
+// Does not make transports and does not replace dead links: pool.ts. Called by pool.ts only.
+import type { Duplex } from 'node:stream';
+import { asKtError, KtError } from '../../errors.ts';
+import { Muxer } from '../mux/muxer.ts';
+import type { MuxStream } from '../mux/stream.ts';
+import { encodeMessage, type OpenHeader, parseOpenStatus } from '../stream/header.codec.ts';
+import { readMessage } from '../stream/read-message.ts';
+import { Liveness, TICK_MS } from './liveness.machine.ts';
+
+/** Milliseconds for the agent to answer the token. */
+const HELLO_MS = 10_000;
+/** Characters of one control line; the agent's lines are under 200. */
+const CONTROL_LINE_MAX = 16_384;
+
+export interface LinkIdentity {
+  readonly token: string;
+  readonly version: string;
+  readonly session: string;
+}
+
+export interface LinkEvents {
+  /** The link is gone; its streams failed with this reason. Called once. */
+  readonly onClose: (error: KtError) => void;
+  /** The agent is about to end (its pod is being deleted): make another one, this link goes on for some seconds. */
+  readonly onDrain: () => void;
+}
+
+export class Link {
+  readonly #muxer: Muxer;
+  readonly openedAt = Date.now();
+  draining = false;
+
+  private constructor(muxer: Muxer) {
+    this.#muxer = muxer;
+  }
+
+  /**
+   * Says hello on a fresh transport and waits for the agent's answer.
+   * Rejects with DIAL_DENIED (wrong token), LINK_PROTOCOL, LINK_LOST or CANCELLED; the transport is destroyed then.
+   */
+  static async open(transport: Duplex, identity: LinkIdentity, events: LinkEvents, signal?: AbortSignal): Promise<Link> {
+    let ready = false;
+    let reason: KtError | undefined;
+    const muxer = new Muxer(transport, {
+      role: 'client',
+      // Only an ingress agent opens streams to the laptop; an egress agent has no reason to.
+      onStream: (stream) => stream.reset(new KtError('LINK_PROTOCOL', 'the laptop takes no streams on this link')),
+      onClose: (error) => {
+        reason = error;
+        if (ready) events.onClose(error);
+      },
+    });
+    const cancel = (): void => muxer.destroy(new KtError('CANCELLED', 'cancelled while the link was opening'));
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      if (signal?.aborted) throw new KtError('CANCELLED', 'cancelled before the link was opened');
+      const control = muxer.open();
+      control.on('error', () => undefined);
+      control.write(encodeMessage({ v: 1, kind: 'control', ...identity }));
+      const status = parseOpenStatus(await readMessage(control, HELLO_MS));
+      if (!status.ok) throw new KtError(status.code, `the agent refused the link: ${status.message}`);
+      if (reason) throw reason;
+      const link = new Link(muxer);
+      link.#readControl(control, events);
+      link.#watch(transport);
+      ready = true;
+      return link;
+    } catch (error) {
+      const known = reason ?? asKtError(error, 'LINK_LOST');
+      muxer.destroy(known);
+      throw known;
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+    }
+  }
+
+  /** Opens a stream and sends its header. Throws LINK_LOST or STREAM_LIMIT. */
+  openStream(header: OpenHeader): MuxStream {
+    const stream = this.#muxer.open();
+    stream.write(encodeMessage(header));
+    return stream;
+  }
+
+  get closed(): boolean {
+    return this.#muxer.closed;
+  }
+
+  /** Bytes that wait to be sent: new streams take the link with fewer. */
+  get outstanding(): number {
+    return this.#muxer.outstanding;
+  }
+
+  /** Open streams without the control stream. */
+  get streamCount(): number {
+    return Math.max(0, this.#muxer.streamCount - 1);
+  }
+
+  /** Round trip to the agent in milliseconds. */
+  ping(): Promise<number> {
+    return this.#muxer.ping();
+  }
+
+  close(reason: KtError): void {
+    this.#muxer.destroy(reason);
+  }
+
+  #readControl(control: MuxStream, events: LinkEvents): void {
+    let held = '';
+    control.setEncoding('utf8');
+    control.on('data', (text: string) => {
+      held += text;
+      const lines = held.split('\n');
+      held = lines.pop() ?? '';
+      if (held.length > CONTROL_LINE_MAX) this.close(new KtError('LINK_PROTOCOL', 'a control line of the agent is too long'));
+      for (const line of lines) {
+        // Lines of a newer agent that this version does not know are no reason to end the link.
+        if (!line.includes('"drain"') || this.draining) continue;
+        this.draining = true;
+        events.onDrain();
+      }
+    });
+    control.on('end', () => this.close(new KtError('LINK_LOST', 'the agent closed the link')));
+  }
+
+  #watch(transport: Duplex): void {
+    const liveness = new Liveness(Date.now());
+    let received = this.#muxer.stats.bytesReceived;
+    const timer = setInterval(() => {
+      const now = Date.now();
+      if (this.#muxer.stats.bytesReceived !== received) liveness.received(now);
+      received = this.#muxer.stats.bytesReceived;
+      const action = liveness.tick(now);
+      if (this.closed) clearInterval(timer);
+      else if (action === 'dead') this.close(new KtError('LINK_DEAD', 'the connection to the cluster went silent for 15 s'));
+      else if (action === 'ping') this.ping().catch(() => undefined);
+    }, TICK_MS);
+    timer.unref();
+    transport.once('close', () => clearInterval(timer));
+  }
+}

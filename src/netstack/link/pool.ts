@@ -1,0 +1,227 @@
+// Keeps one active link and one warm spare, and gives new streams a link, now or within the parking time.
+//
+//            acquire()                    connect() ok
+//   parked ◄─────────── none ──connect──► active ──second connect──► active + spare
+//     │ park limit        ▲                  │ link dies
+//     ▼                   └──────────────────┘ (the spare is active at once)
+//   LINK_PARKED
+//
+// Does not know how a link is made: `connect` does (session/), the agent's re-making included. Called by agent-dialer.ts.
+import { asKtError, KtError } from '../../errors.ts';
+import type { Link } from './link.ts';
+
+/** Links kept: the second one is its own TLS connection, so that the loss of one costs no new handshake. */
+const LINKS_WANTED = 2;
+/** Milliseconds between attempts: short at first (a reset is over at once), 1 s at most (the line comes back within 3 s of its return). */
+const RETRY_MIN_MS = 50;
+const RETRY_MAX_MS = 1_000;
+/** Milliseconds after which a link is replaced before an API server or load balancer ends it (many end connections at one hour). */
+const LINK_AGE_MAX_MS = 55 * 60_000;
+/** Milliseconds that a replaced link gets for its open streams; those of a database pool may live long, so it is long too. */
+const RETIRE_LIMIT_MS = 12 * 60 * 60_000;
+/** Dials that may wait for a link; more than that is a program gone wild, and each one holds a socket. */
+const PARKED_MAX = 4_096;
+
+export interface LinkHooks {
+  readonly onClose: (error: KtError) => void;
+  readonly onDrain: () => void;
+}
+
+export interface PoolOptions {
+  /** Makes one link; rejects with the reason. Must give up on `signal`. */
+  readonly connect: (hooks: LinkHooks, signal: AbortSignal) => Promise<Link>;
+  /** Milliseconds that a dial waits for a link. 0 = fail at once. */
+  readonly parkMs: number;
+  /** up: there is a link again. down: none is left. retry: an attempt failed. */
+  readonly onChange?: (change: { readonly state: 'up' | 'down' | 'retry' | 'spare'; readonly reason?: KtError }) => void;
+}
+
+interface Parked {
+  readonly give: (link: Link) => void;
+  readonly fail: (error: KtError) => void;
+}
+
+export class LinkPool {
+  readonly #options: PoolOptions;
+  readonly #links: Link[] = [];
+  readonly #retired = new Set<Link>();
+  readonly #parked = new Set<Parked>();
+  readonly #ended = new AbortController();
+  #connecting = false;
+  #wasUp = false;
+  #retryMs = RETRY_MIN_MS;
+  #lastError: KtError | undefined;
+  #wake: (() => void) | undefined;
+  readonly #ageTimer: NodeJS.Timeout;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#ageTimer = setInterval(() => this.#retireOld(), 30_000);
+    this.#ageTimer.unref();
+  }
+
+  /** Makes the first link; rejects with its reason. The spare follows in the background. */
+  async start(signal?: AbortSignal): Promise<void> {
+    await this.#connectOne(signal ? AbortSignal.any([signal, this.#ended.signal]) : this.#ended.signal);
+    void this.#fill();
+  }
+
+  get up(): boolean {
+    return this.#links.length > 0;
+  }
+
+  get links(): readonly Link[] {
+    return this.#links;
+  }
+
+  /** The link with the fewest bytes outstanding. Parks while there is none; rejects with LINK_PARKED, or CANCELLED on `signal`. */
+  acquire(signal?: AbortSignal): Promise<Link> {
+    const link = this.#best();
+    if (link) return Promise.resolve(link);
+    return new Promise((resolve, reject) => {
+      const { parkMs } = this.#options;
+      const why = (): KtError =>
+        new KtError('LINK_PARKED', `no connection to the cluster${this.#lastError ? `: ${this.#lastError.message}` : ''}`, {
+          hint: 'kt keeps trying; `kt status` shows the state of the link',
+          cause: this.#lastError,
+        });
+      if (this.#ended.signal.aborted) return reject(new KtError('LINK_LOST', 'the session ended'));
+      if (parkMs === 0 || this.#parked.size >= PARKED_MAX) return reject(why());
+      const leave = (): void => {
+        this.#parked.delete(parked);
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', cancel);
+      };
+      const parked: Parked = {
+        give: (found) => {
+          leave();
+          resolve(found);
+        },
+        fail: (error) => {
+          leave();
+          reject(error);
+        },
+      };
+      const cancel = (): void => parked.fail(new KtError('CANCELLED', 'cancelled while it waited for the link'));
+      const timer = setTimeout(() => parked.fail(why()), parkMs);
+      if (signal?.aborted) return cancel();
+      signal?.addEventListener('abort', cancel, { once: true });
+      this.#parked.add(parked);
+      void this.#fill();
+      return undefined;
+    });
+  }
+
+  /** Forgets the waiting time between attempts: called when something says that the line is back. */
+  hurry(): void {
+    this.#retryMs = RETRY_MIN_MS;
+    this.#wake?.();
+  }
+
+  close(reason = new KtError('LINK_LOST', 'the session ended')): void {
+    clearInterval(this.#ageTimer);
+    this.#ended.abort();
+    for (const parked of [...this.#parked]) parked.fail(reason);
+    for (const link of [...this.#links, ...this.#retired]) link.close(reason);
+  }
+
+  #best(): Link | undefined {
+    let best: Link | undefined;
+    for (const link of this.#links) {
+      if (!link.closed && (best === undefined || link.outstanding < best.outstanding)) best = link;
+    }
+    return best;
+  }
+
+  async #connectOne(signal: AbortSignal): Promise<void> {
+    let link: Link | undefined;
+    const hooks: LinkHooks = {
+      onClose: (error) => link && this.#lost(link, error),
+      onDrain: () => link && this.#retire(link),
+    };
+    const opened = await this.#options.connect(hooks, signal);
+    link = opened;
+    if (this.#ended.signal.aborted) {
+      opened.close(new KtError('LINK_LOST', 'the session ended'));
+      throw new KtError('CANCELLED', 'the session ended');
+    }
+    if (opened.closed) throw this.#lastError ?? new KtError('LINK_LOST', 'the link was lost as soon as it was there');
+    this.#links.push(opened);
+    this.#retryMs = RETRY_MIN_MS;
+    if (this.#links.length === 1) {
+      this.#wasUp = true;
+      this.#options.onChange?.({ state: 'up' });
+    } else this.#options.onChange?.({ state: 'spare' });
+    for (const parked of [...this.#parked]) parked.give(opened);
+  }
+
+  async #fill(): Promise<void> {
+    if (this.#connecting) return;
+    this.#connecting = true;
+    try {
+      while (!this.#ended.signal.aborted && this.#links.length < LINKS_WANTED) {
+        try {
+          await this.#connectOne(this.#ended.signal);
+        } catch (error) {
+          if (this.#ended.signal.aborted) return;
+          this.#lastError = asKtError(error, 'LINK_LOST');
+          this.#options.onChange?.({ state: 'retry', reason: this.#lastError });
+          await this.#pause();
+        }
+      }
+    } finally {
+      this.#connecting = false;
+    }
+  }
+
+  async #pause(): Promise<void> {
+    // Full jitter: the kt of a whole team must not hit a restarted API server in step.
+    const wait = this.#retryMs * (0.5 + Math.random() / 2);
+    this.#retryMs = Math.min(RETRY_MAX_MS, this.#retryMs * 2);
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#wake = undefined;
+        this.#ended.signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, wait);
+      this.#wake = done;
+      this.#ended.signal.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  #lost(link: Link, error: KtError): void {
+    this.#retired.delete(link);
+    const at = this.#links.indexOf(link);
+    if (at === -1) return;
+    this.#links.splice(at, 1);
+    if (this.#ended.signal.aborted) return;
+    this.#lastError = error;
+    // One link that went silent says nothing about the other; one that was cut does, but asking costs one round trip only.
+    for (const other of this.#links) other.ping().catch(() => undefined);
+    if (this.#links.length === 0 && this.#wasUp) this.#options.onChange?.({ state: 'down', reason: error });
+    void this.#fill();
+  }
+
+  /** Takes no new streams any more; ends when its streams have, or at its limit. */
+  #retire(link: Link): void {
+    const at = this.#links.indexOf(link);
+    if (at === -1) return;
+    this.#links.splice(at, 1);
+    this.#retired.add(link);
+    const started = Date.now();
+    const timer = setInterval(() => {
+      if (link.closed) clearInterval(timer);
+      else if (link.streamCount === 0 || Date.now() - started > RETIRE_LIMIT_MS) link.close(new KtError('LINK_LOST', 'the link was replaced'));
+    }, 1_000);
+    timer.unref();
+    void this.#fill();
+  }
+
+  #retireOld(): void {
+    if (this.#links.length < LINKS_WANTED) return;
+    const old = this.#links.find((link) => Date.now() - link.openedAt > LINK_AGE_MAX_MS);
+    if (old) this.#retire(old);
+  }
+}

@@ -1,0 +1,89 @@
+// The session's view of its cluster: the API, the router that knows what is in it, and the watch that keeps the router true.
+// Not the way to reach it (reach.ts). Called by session.ts.
+import { lookup } from 'node:dns/promises';
+import { networkInterfaces } from 'node:os';
+import { type ClusterConfig, loadClusterConfig } from '../cluster/config.ts';
+import { ClusterApi } from '../cluster/rest.ts';
+import { type Service, watchServices } from '../cluster/services.ts';
+import type { Dialer } from '../netstack/dialer.ts';
+import { corporateDialer } from '../netstack/http/corporate-dialer.ts';
+import { DirectDialer } from '../netstack/route/direct-dialer.ts';
+import { Router } from '../netstack/route/router.ts';
+import { RoutingDialer } from '../netstack/route/routing-dialer.ts';
+import type { EventSink } from './events.ts';
+import type { SessionOptions } from './session.ts';
+
+/** Milliseconds that `ready` waits for the first list of Services; names resolve without it too. */
+const FIRST_LIST_MS = 3_000;
+
+export interface SessionCluster {
+  readonly config: ClusterConfig;
+  readonly api: ClusterApi;
+  readonly router: Router;
+  readonly namespace: string;
+  readonly context: string;
+  /** Services of the namespace as last seen. */
+  readonly services: () => readonly Service[];
+  /** Settles when the Services were seen once, or can't be. */
+  readonly servicesSeen: Promise<void>;
+  /** The dialer for everything: `cluster` for what is in the cluster, the corporate proxy or direct for the rest. */
+  route(cluster: Dialer): Dialer;
+  close(): void;
+}
+
+export async function openCluster(options: SessionOptions, signal: AbortSignal, emit: EventSink): Promise<SessionCluster> {
+  const { kubeconfig, context, namespace } = options;
+  const config = await loadClusterConfig({
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    ...(context === undefined ? {} : { context }),
+    ...(namespace === undefined ? {} : { namespace }),
+  });
+  const api = new ClusterApi(config);
+  const router = new Router({
+    namespace: config.namespace,
+    clusterDomain: options.clusterDomain,
+    includeIps: options.includeIps,
+    excludeIps: options.excludeIps,
+    alsoProxy: options.alsoProxy,
+    env: process.env,
+    ownHosts: await ownHosts(config.server),
+  });
+  let services: readonly Service[] = [];
+  const watching = new AbortController();
+  const watch = watchServices(api, config.namespace, AbortSignal.any([signal, watching.signal]), (view) => {
+    services = view.services;
+    router.setServices(
+      config.namespace,
+      view.services.map((service) => service.metadata.name),
+    );
+    for (const address of [...view.serviceAddresses, ...view.podAddresses]) router.learn(address);
+  });
+  const seen = watch.first.then((allowed) => {
+    if (!allowed && !signal.aborted) {
+      emit({ type: 'warning', message: `the Services of ${config.namespace} can't be listed; names are asked of the cluster one by one` });
+    }
+  });
+  return {
+    config,
+    api,
+    router,
+    namespace: config.namespace,
+    context: config.context,
+    services: () => services,
+    servicesSeen: Promise.race([seen, new Promise<void>((resolve) => setTimeout(resolve, FIRST_LIST_MS).unref())]),
+    route: (cluster) => new RoutingDialer({ router, cluster, direct: new DirectDialer(), corporate: corporateDialer(process.env) }),
+    close: () => {
+      watching.abort();
+      api.close();
+    },
+  };
+}
+
+/** The API server's own names and addresses and the laptop's: never "in the cluster", or kt would cut the branch it sits on. */
+async function ownHosts(server: string): Promise<string[]> {
+  const { hostname } = new URL(server);
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const resolved = await lookup(host, { all: true }).catch(() => []);
+  const local = Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map((one) => one.address));
+  return [host, ...resolved.map((one) => one.address), ...local];
+}

@@ -1,0 +1,76 @@
+// The asking half of the control socket: finds the sessions of this user and asks one of them. Called by the CLI's commands.
+// Sockets that a killed session left behind are removed here, when nobody answers on them.
+import { rmSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { type ErrorCode, KtError } from '../errors.ts';
+import { controlPaths } from './control-paths.ts';
+
+/** Milliseconds for an answer of a process on the same machine. */
+const ANSWER_MS = 5_000;
+/** Characters of one answer. */
+const ANSWER_MAX = 4 * 1024 * 1024;
+
+export interface SessionStatus {
+  readonly session: string;
+  readonly pid: number;
+  readonly [field: string]: unknown;
+}
+
+/** Asks one question; rejects with the session's own KtError, or with SESSION_LOST. */
+export function ask<T>(path: string, question: object): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const socket: Socket = connect(path);
+    let held = '';
+    const timer = setTimeout(() => fail(new KtError('SESSION_LOST', 'the session does not answer')), ANSWER_MS);
+    const fail = (error: Error): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      reject(error);
+    };
+    socket.setEncoding('utf8');
+    socket.on('error', (cause) => fail(new KtError('SESSION_LOST', `the session does not answer: ${cause.message}`, { cause })));
+    socket.on('close', () => fail(new KtError('SESSION_LOST', 'the session ended before it answered')));
+    socket.on('data', (text: string) => {
+      held += text;
+      if (held.length > ANSWER_MAX) return fail(new KtError('SESSION_LOST', 'the answer of the session is too long'));
+      const end = held.indexOf('\n');
+      if (end === -1) return undefined;
+      clearTimeout(timer);
+      socket.destroy();
+      const reply = JSON.parse(held.slice(0, end)) as { ok: true; answer: T } | { ok: false; code: ErrorCode; message: string; hint?: string };
+      if (reply.ok) resolve(reply.answer);
+      else reject(new KtError(reply.code, reply.message, reply.hint === undefined ? {} : { hint: reply.hint }));
+      return undefined;
+    });
+    socket.write(`${JSON.stringify(question)}\n`);
+  });
+}
+
+/** Every session of this user that answers, with the path of its socket. */
+export async function findSessions(): Promise<{ readonly path: string; readonly status: SessionStatus }[]> {
+  const found = await Promise.all(
+    controlPaths().map(async (path) => {
+      try {
+        return { path, status: await ask<SessionStatus>(path, { ask: 'status' }) };
+      } catch (error) {
+        const cause = error instanceof KtError ? (error.cause as NodeJS.ErrnoException | undefined) : undefined;
+        if (cause?.code === 'ECONNREFUSED' && process.platform !== 'win32') rmSync(path, { force: true });
+        return undefined;
+      }
+    }),
+  );
+  return found.filter((one) => one !== undefined);
+}
+
+/** The one session that matches, or undefined. Throws USAGE where several do. */
+export async function findSession(wanted: { namespace?: string | undefined; context?: string | undefined }): Promise<{ path: string; status: SessionStatus } | undefined> {
+  const matching = (await findSessions()).filter(
+    ({ status }) =>
+      (wanted.namespace === undefined || status['namespace'] === wanted.namespace) && (wanted.context === undefined || status['context'] === wanted.context),
+  );
+  if (matching.length > 1) {
+    const names = matching.map(({ status }) => `${String(status['namespace'])}@${String(status['context'])}`).join(', ');
+    throw new KtError('USAGE', `several sessions run: ${names}`, { hint: 'name one with --namespace or --context' });
+  }
+  return matching[0];
+}

@@ -1,0 +1,43 @@
+// Everything that a session tells the outside, as one typed union. Plain lines, NDJSON and (later) the screen are views of it.
+// Types only. Stamped and sent by session.ts; folded into a state by state.ts.
+import type { ErrorCode } from '../errors.ts';
+
+export type Mode = 'agent' | 'agentless';
+
+export type SessionEvent =
+  /** A step of opening or closing. `waiting` says what for; `ms` is the time it took. */
+  | {
+      readonly type: 'step';
+      readonly id: string;
+      readonly state: 'started' | 'waiting' | 'done' | 'failed';
+      readonly text: string;
+      readonly ms?: number;
+    }
+  /** All listeners answer and the cluster is reached. */
+  | {
+      readonly type: 'ready';
+      readonly namespace: string;
+      readonly context: string;
+      /** host:port of the SOCKS5 and HTTP proxy. */
+      readonly proxy: string;
+      /** host:port of the DNS resolver. */
+      readonly dns: string;
+      /** Name of the agent's pod; null without an agent. */
+      readonly agent: string | null;
+      readonly mode: Mode;
+      /** What this mode can't do, in sentences. */
+      readonly reduced: readonly string[];
+    }
+  | { readonly type: 'link'; readonly state: 'up' | 'down' | 'retry' | 'spare'; readonly reason?: string; readonly code?: ErrorCode }
+  | { readonly type: 'agent'; readonly state: 'created' | 'lost' | 'removed'; readonly pod: string; readonly reason?: string }
+  | { readonly type: 'warning'; readonly message: string; readonly hint?: string }
+  | { readonly type: 'error'; readonly code: ErrorCode; readonly message: string; readonly hint?: string }
+  | { readonly type: 'program'; readonly state: 'started' | 'exited'; readonly pid: number; readonly command: string; readonly code?: number; readonly signal?: string }
+  | { readonly type: 'shim'; readonly runtime: string; readonly version: string; readonly pid: number }
+  | { readonly type: 'debug'; readonly message: string }
+  | { readonly type: 'ended'; readonly reason: string };
+
+/** As it leaves the session: with the time (ISO 8601) in front. */
+export type StampedEvent = { readonly time: string } & SessionEvent;
+
+export type EventSink = (event: SessionEvent) => void;

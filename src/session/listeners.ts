@@ -1,0 +1,73 @@
+// What listens on the laptop: the mixed SOCKS5/HTTP port, DNS, DNS for shims and the broker. Opens all or none.
+// Called by session.ts.
+import { getServers } from 'node:dns';
+import { KtError } from '../errors.ts';
+import { startBroker } from '../netstack/broker/server.ts';
+import type { Dialer } from '../netstack/dialer.ts';
+import { startDnsServer } from '../netstack/dns/server.ts';
+import { listenMixedPort } from '../netstack/mixed-port.ts';
+import type { SessionCluster } from './cluster.ts';
+import type { EventSink } from './events.ts';
+import type { SessionOptions } from './session.ts';
+
+/** kt-connect's port of the proxy, so that settings of its users go on. */
+const PROXY_PORT = 2223;
+/** An unprivileged port that kt-connect's users know too. */
+const DNS_PORT = 10053;
+
+export interface Listeners {
+  readonly addresses: {
+    readonly proxy: string;
+    readonly dns: string;
+    /** Answers cluster names only and refuses the rest, so that a JVM asks its next server. */
+    readonly shimDns: string;
+    readonly broker: { readonly address: string; readonly token: string };
+  };
+  close(): Promise<void>;
+}
+
+export async function openListeners(dialer: Dialer, cluster: SessionCluster, options: SessionOptions, emit: EventSink): Promise<Listeners> {
+  const host = options.proxyAddress ?? '127.0.0.1';
+  const { router } = cluster;
+  const upstreams = getServers();
+  const opened: { close(): Promise<void> | void }[] = [];
+  const keep = <T extends { close(): Promise<void> | void }>(listener: T): T => {
+    opened.push(listener);
+    return listener;
+  };
+  const close = async (): Promise<void> => {
+    await Promise.all(opened.map((listener) => listener.close()));
+  };
+  const log = (message: string): void => emit({ type: 'debug', message });
+  try {
+    const port = options.proxyPort ?? (options.shared ? PROXY_PORT : 0);
+    const dnsPort = options.dnsPort ?? (options.shared ? DNS_PORT : 0);
+    const proxy = keep(await listenMixedPort({ host, port, dialer, log, ...proxyAuth(options) }));
+    const dns = keep(await startDnsServer({ host, port: dnsPort, dialer, router, upstreams }));
+    const shimDns = keep(await startDnsServer({ host: '127.0.0.1', port: 0, dialer, router, upstreams, refuseForeign: true }));
+    const onHello = (shim: { runtime: string; version: string; pid: number }): void => emit({ type: 'shim', ...shim });
+    const broker = keep(await startBroker({ dialer, router, onHello }));
+    if (host !== '127.0.0.1' && host !== '::1' && host !== 'localhost') {
+      emit({ type: 'warning', message: `the proxy listens on ${host}: everybody who reaches this laptop there reaches the cluster`, hint: 'add --proxyUser' });
+    }
+    return {
+      addresses: {
+        proxy: `${host}:${proxy.port}`,
+        dns: `${host}:${dns.port}`,
+        shimDns: `127.0.0.1:${shimDns.port}`,
+        broker: { address: broker.address, token: broker.token },
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function proxyAuth(options: SessionOptions): { auth?: { username: string; password: string } } {
+  if (options.proxyUser === undefined) return {};
+  const password = process.env['KT_PROXY_PASSWORD'];
+  if (!password) throw new KtError('USAGE', '--proxyUser needs a password in $KT_PROXY_PASSWORD', { hint: 'never on the command line: others can read that' });
+  return { auth: { username: options.proxyUser, password } };
+}

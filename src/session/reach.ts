@@ -1,0 +1,95 @@
+// The way to the cluster that this session has: an agent behind a pool of links, or port-forwards alone.
+// Decides by rights which one; the session only sees a dialer with a start and an end. Called by session.ts.
+import { readFileSync } from 'node:fs';
+import { asset } from '../assets.ts';
+import { checkAccess, missingRights, type Right } from '../cluster/access.ts';
+import { AgentlessDialer } from '../cluster/agentless-dialer.ts';
+import type { ClusterApi } from '../cluster/rest.ts';
+import { KtError } from '../errors.ts';
+import type { Dialer } from '../netstack/dialer.ts';
+import { AgentDialer } from '../netstack/link/agent-dialer.ts';
+import { LinkPool } from '../netstack/link/pool.ts';
+import { AgentLink } from './agent-link.ts';
+import type { SessionCluster } from './cluster.ts';
+import type { EventSink, Mode } from './events.ts';
+import type { SessionOptions } from './session.ts';
+
+export interface Reach {
+  readonly dialer: Dialer;
+  /** What can't be done this way, in sentences. */
+  readonly reduced: readonly string[];
+  /** Resolves when the cluster answers. */
+  start(signal: AbortSignal): Promise<void>;
+  /** Name of the agent's pod now. */
+  agent(): string | undefined;
+  close(): Promise<void>;
+}
+
+/** `get` for websockets, `create` for SPDY and, from Kubernetes 1.35 on, for websockets too. */
+const FORWARD: readonly Right[] = [{ verb: 'get', resource: 'pods', subresource: 'portforward' }];
+const AGENT: readonly Right[] = [
+  { verb: 'create', resource: 'pods' },
+  { verb: 'get', resource: 'pods' },
+  { verb: 'delete', resource: 'pods' },
+];
+const AGENTLESS: readonly Right[] = [
+  { verb: 'list', resource: 'pods' },
+  { verb: 'list', resource: 'services' },
+];
+
+/** Which mode the user's rights allow. Rejects with RIGHTS_MISSING before anything was made. */
+export async function checkRights(api: ClusterApi, namespace: string, wanted: 'auto' | Mode): Promise<Mode> {
+  const denied = await checkAccess(api, namespace, [...FORWARD, ...AGENT, ...AGENTLESS]);
+  const lacks = (rights: readonly Right[]): Right[] => rights.filter((right) => denied.includes(right));
+  const forAgent = lacks([...FORWARD, ...AGENT]);
+  if (wanted !== 'agentless' && forAgent.length === 0) return 'agent';
+  const forAgentless = lacks([...FORWARD, ...AGENTLESS]);
+  if (wanted !== 'agent' && forAgentless.length === 0) return 'agentless';
+  throw missingRights(namespace, wanted === 'agentless' ? forAgentless : forAgent);
+}
+
+export function reach(mode: Mode, cluster: SessionCluster, options: SessionOptions, session: string, emit: EventSink): Reach {
+  return mode === 'agent' ? agentReach(cluster, options, session, emit) : agentlessReach(cluster);
+}
+
+function agentReach(cluster: SessionCluster, options: SessionOptions, session: string, emit: EventSink): Reach {
+  const { namespace, api, router } = cluster;
+  const { image, imagePullSecret, nodeSelector, labels, annotations, version, startLimitMs } = options;
+  const code = readFileSync(asset('agent.mjs'), 'utf8');
+  const settings = { namespace, session, code, version, startLimitMs, image, imagePullSecret, nodeSelector, labels, annotations };
+  const link = new AgentLink(api, settings, (event) => {
+    if (event.type === 'agent' && event.state === 'created' && link.podIp) router.learn(link.podIp);
+    emit(event);
+  });
+  const pool = new LinkPool({
+    connect: link.connect,
+    parkMs: options.parkMs,
+    onChange: ({ state, reason }) => emit({ type: 'link', state, ...(reason ? { reason: reason.message, code: reason.code } : {}) }),
+  });
+  return {
+    dialer: new AgentDialer(pool),
+    reduced: [],
+    start: (signal) => pool.start(signal),
+    agent: () => link.podName,
+    close: async () => {
+      pool.close();
+      await link.close();
+    },
+  };
+}
+
+function agentlessReach(cluster: SessionCluster): Reach {
+  const dialer = new AgentlessDialer({ api: cluster.api, namespace: cluster.namespace, clusterDomain: cluster.router.clusterDomain });
+  return {
+    dialer,
+    reduced: AgentlessDialer.reduced,
+    start: async (signal) => {
+      // Proves that the API answers before `ready` is said.
+      await dialer.check(signal).catch((error: unknown) => {
+        throw error instanceof KtError ? error : new KtError('API_UNREACHABLE', String(error));
+      });
+    },
+    agent: () => undefined,
+    close: () => dialer.close(),
+  };
+}
