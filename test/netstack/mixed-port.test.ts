@@ -1,0 +1,121 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { KtError } from '../../src/errors.ts';
+import type { Listener } from '../../src/netstack/listener.ts';
+import { listenMixedPort, type MixedPortOptions } from '../../src/netstack/mixed-port.ts';
+import type { ProxyLogEntry } from '../../src/netstack/proxy-log.ts';
+import { LoopbackDialer } from '../support/loopback-dialer.ts';
+import { curl, echoServer, httpServer, type Peer, RawClient } from '../support/peers.ts';
+
+describe('mixed port', () => {
+  let web: Peer;
+  let echo: Peer;
+  let dialer: LoopbackDialer;
+  let port: Listener;
+  let log: ProxyLogEntry[];
+
+  const start = async (options: Partial<MixedPortOptions> = {}): Promise<Listener> => {
+    await port?.close();
+    const entries: ProxyLogEntry[] = [];
+    log = entries;
+    port = await listenMixedPort({
+      host: '127.0.0.1',
+      port: 0,
+      dialer,
+      log: (entry) => entries.push(entry),
+      ...options,
+    });
+    return port;
+  };
+
+  beforeEach(async () => {
+    web = await httpServer((request, response) => {
+      response.end(`${request.method} ${request.url} at ${request.headers.host}\n`);
+    });
+    echo = await echoServer();
+    dialer = new LoopbackDialer({ names: { gateway: web.port, 'gateway.shop.svc': web.port, echo: echo.port } });
+    await start();
+  });
+
+  afterEach(async () => {
+    await port.close();
+    await Promise.all([web.stop(), echo.stop()]);
+  });
+
+  test('curl gets an answer by socks5h, socks4a, HTTP proxy and CONNECT on the same port', async () => {
+    const at = `127.0.0.1:${port.port}`;
+    const answers = await Promise.all([
+      curl('--proxy', `socks5h://${at}`, 'http://gateway/a'),
+      curl('--proxy', `socks4a://${at}`, 'http://gateway/b'),
+      curl('--proxy', `http://${at}`, 'http://gateway.shop.svc/c'),
+      curl('--proxy', `http://${at}`, '--proxytunnel', 'http://gateway:8080/d'),
+    ]);
+    expect(answers.map(({ stdout, stderr }) => stdout + stderr)).toEqual([
+      'GET /a at gateway\n',
+      'GET /b at gateway\n',
+      'GET /c at gateway.shop.svc\n',
+      'GET /d at gateway:8080\n',
+    ]);
+    expect(new Set(dialer.dials.map(({ target }) => target.port))).toEqual(new Set([80, 8080]));
+  });
+
+  test('the first byte may come alone', async () => {
+    const socks = new RawClient(port.port).hex('05');
+    const http = new RawClient(port.port).send('G');
+    await Promise.all([once(socks), once(http)]);
+    socks.hex('01 00');
+    expect(await socks.readHex(2)).toBe('0500');
+    http.send('ET http://gateway/ HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n');
+    expect((await http.readAll()).toString()).toContain('GET / at gateway');
+  });
+
+  test('no byte in time: closed with a reason', async () => {
+    await start({ firstByteMs: 20 });
+    const silent = new RawClient(port.port);
+    await silent.closed;
+    expect(log).toEqual([{ door: 'listener', event: 'rejected', reason: 'no byte within 20 ms' }]);
+  });
+
+  test('a client that only looks whether the port is open is let go at once', async () => {
+    const visitor = new RawClient(port.port).end();
+    await visitor.closed;
+    expect(port.connections).toBe(0);
+  });
+
+  test('connections over the limit are closed with a reason, the others go on', async () => {
+    await start({ connectionsMax: 2 });
+    const kept = [new RawClient(port.port).hex('05'), new RawClient(port.port).hex('05')];
+    await Promise.all(kept.map(once));
+    await new RawClient(port.port).hex('050100').closed;
+    expect(log.map(({ reason }) => reason)).toEqual(['more than 2 connections at a time']);
+    expect(await kept[0]?.hex('0100').readHex(2)).toBe('0500');
+    for (const { socket } of kept) socket.destroy();
+  });
+
+  test('close() ends listeners, handshakes, tunnels and HTTP connections at once', async () => {
+    const tunnel = new RawClient(port.port).send('CONNECT echo:7 HTTP/1.1\r\nHost: echo:7\r\n\r\n');
+    await tunnel.readTo('\r\n\r\n');
+    tunnel.send('ping');
+    expect((await tunnel.read(4)).toString()).toBe('ping');
+    const idle = new RawClient(port.port).send('GET http://gateway/ HTTP/1.1\r\nHost: x\r\n\r\n');
+    await idle.readTo('gateway\n');
+    const half = new RawClient(port.port).hex('0501');
+    await once(half);
+    await port.close();
+    await Promise.all([tunnel.closed, idle.closed, half.closed]);
+    expect(port.connections).toBe(0);
+  });
+
+  test('a port in use is LISTEN_FAILED and names the flag', async () => {
+    const second = listenMixedPort({ host: '127.0.0.1', port: port.port, dialer });
+    const error: unknown = await second.catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(KtError);
+    expect((error as KtError).code).toBe('LISTEN_FAILED');
+    expect((error as KtError).message).toContain(`127.0.0.1:${port.port}`);
+    expect((error as KtError).hint).toContain('--proxyPort');
+  });
+});
+
+/** The client's bytes so far have left. */
+function once(client: RawClient): Promise<void> {
+  return new Promise((resolve) => client.socket.write('', () => resolve()));
+}
