@@ -1,6 +1,6 @@
 // Bundles what runs: the CLI, the agent (one file under 100 KB, it travels in the pod spec) and the shims, into dist/.
 // The jar of the JVM shim is prebuilt and only copied (shims/jvm/build.sh makes it).
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { rolldown } from 'rolldown';
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
@@ -35,6 +35,7 @@ for (const [from, to] of [
   mkdirSync(`dist/shims/${to}`.replace(/\/[^/]*$/, ''), { recursive: true });
   copyFileSync(from, `dist/shims/${to}`);
 }
+cpSync('src/modes/demo-programs', 'dist/demo', { recursive: true });
 chmodSync('dist/kt.mjs', 0o755);
 writeFileSync('dist/package.json', JSON.stringify({ type: 'module', version }));
 const size = statSync('dist/agent.mjs').size;

@@ -9,7 +9,9 @@ import { KtError } from './errors.ts';
 export function asset(name: string): string {
   const start = dirname(fileURLToPath(import.meta.url));
   for (let folder = start; ; folder = dirname(folder)) {
-    for (const candidate of [join(folder, name), join(folder, 'dist', name)]) if (existsSync(candidate)) return candidate;
-    if (dirname(folder) === folder) throw new KtError('INTERNAL', `${name} is not beside the program`, { hint: 'in a clone: npm run build' });
+    for (const candidate of [join(folder, name), join(folder, 'dist', name)])
+      if (existsSync(candidate)) return candidate;
+    if (dirname(folder) === folder)
+      throw new KtError('INTERNAL', `${name} is not beside the program`, { hint: 'in a clone: npm run build' });
   }
 }

@@ -12,7 +12,9 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   if (major < 22 || (major === 22 && minor < 19)) {
-    console.error(`kt: needs Node 22.19 or newer, this is ${process.version}\n    install a newer Node, or in a clone: npm ci && bin/kt`);
+    console.error(
+      `kt: needs Node 22.19 or newer, this is ${process.version}\n    install a newer Node, or in a clone: npm ci && bin/kt`,
+    );
     return 2;
   }
   enableCompileCache();

@@ -4,36 +4,103 @@ import type { Argv } from 'yargs';
 import { KtError } from '../errors.ts';
 
 export const GLOBAL_OPTIONS = {
-  kubeconfig: { type: 'string', alias: 'c', describe: 'kubeconfig file (default: $KUBECONFIG, then ~/.kube/config)', group: 'Cluster:' },
+  kubeconfig: {
+    type: 'string',
+    alias: 'c',
+    describe: 'kubeconfig file (default: $KUBECONFIG, then ~/.kube/config)',
+    group: 'Cluster:',
+  },
   context: { type: 'string', describe: 'context of the kubeconfig', group: 'Cluster:' },
   namespace: { type: 'string', alias: 'n', describe: "namespace (default: the context's)", group: 'Cluster:' },
-  output: { type: 'string', alias: 'o', choices: ['plain', 'json'] as const, default: 'plain' as const, describe: 'json: one event a line (NDJSON)' },
+  output: {
+    type: 'string',
+    alias: 'o',
+    choices: ['plain', 'json'] as const,
+    default: 'plain' as const,
+    describe: 'json: one event a line (NDJSON)',
+  },
   debug: { type: 'boolean', alias: 'd', default: false, describe: 'say more' },
 } as const;
 
 export const SESSION_OPTIONS = {
   'proxy-port': { type: 'number', describe: 'port of the SOCKS5 and HTTP proxy (default 2223)', group: 'Laptop:' },
-  'proxy-addr': { type: 'string', describe: 'address to listen on (default 127.0.0.1; anything else opens the cluster to your network)', group: 'Laptop:' },
-  'proxy-user': { type: 'string', describe: 'ask for this user name; the password is read from $KT_PROXY_PASSWORD', group: 'Laptop:' },
+  'proxy-addr': {
+    type: 'string',
+    describe: 'address to listen on (default 127.0.0.1; anything else opens the cluster to your network)',
+    group: 'Laptop:',
+  },
+  'proxy-user': {
+    type: 'string',
+    describe: 'ask for this user name; the password is read from $KT_PROXY_PASSWORD',
+    group: 'Laptop:',
+  },
   'dns-port': { type: 'number', describe: 'port of the DNS resolver (default 10053)', group: 'Laptop:' },
   'include-ips': { type: 'string', array: true, describe: 'CIDRs that are in the cluster too', group: 'Routes:' },
   'exclude-ips': { type: 'string', array: true, describe: 'CIDRs that are not in the cluster', group: 'Routes:' },
-  'include-domains': { type: 'string', array: true, alias: 'also-proxy', describe: 'hosts and suffixes to reach through the cluster', group: 'Routes:' },
-  'cluster-domain': { type: 'string', default: 'cluster.local', describe: "the cluster's DNS domain", group: 'Routes:' },
-  mode: { type: 'string', default: 'auto', describe: 'auto, agent, or agentless (port-forwards only, creates nothing)', group: 'Agent:' },
+  'include-domains': {
+    type: 'string',
+    array: true,
+    alias: 'also-proxy',
+    describe: 'hosts and suffixes to reach through the cluster',
+    group: 'Routes:',
+  },
+  'cluster-domain': {
+    type: 'string',
+    default: 'cluster.local',
+    describe: "the cluster's DNS domain",
+    group: 'Routes:',
+  },
+  mode: {
+    type: 'string',
+    default: 'auto',
+    describe: 'auto, agent, or agentless (port-forwards only, creates nothing)',
+    group: 'Agent:',
+  },
   image: { type: 'string', alias: 'i', describe: 'a Node image, 20 or newer (default node:24-slim)', group: 'Agent:' },
   'image-pull-secret': { type: 'string', describe: 'Secret to pull it with', group: 'Agent:' },
   'node-selector': { type: 'string', describe: 'labels of the node: key=value,key=value', group: 'Agent:' },
-  'with-label': { type: 'string', alias: 'l', describe: "labels on the agent's pod: key=value,key=value", group: 'Agent:' },
-  'with-annotation': { type: 'string', describe: "annotations on the agent's pod: key=value,key=value", group: 'Agent:' },
-  'pod-creation-timeout': { type: 'number', default: 120, describe: "seconds to wait for the agent's pod", group: 'Agent:' },
-  'park-time': { type: 'number', default: 10, describe: 'seconds that a new connection waits for a lost link', group: 'Agent:' },
+  'with-label': {
+    type: 'string',
+    alias: 'l',
+    describe: "labels on the agent's pod: key=value,key=value",
+    group: 'Agent:',
+  },
+  'with-annotation': {
+    type: 'string',
+    describe: "annotations on the agent's pod: key=value,key=value",
+    group: 'Agent:',
+  },
+  'pod-creation-timeout': {
+    type: 'number',
+    default: 120,
+    describe: "seconds to wait for the agent's pod",
+    group: 'Agent:',
+  },
+  'park-time': {
+    type: 'number',
+    default: 10,
+    describe: 'seconds that a new connection waits for a lost link',
+    group: 'Agent:',
+  },
 } as const;
 
 /** kt-connect's flags that have nothing to do here: accepted, hidden, and named in one warning. */
 export const IGNORED_OPTIONS = [
-  'dns-mode', 'dns-cache-ttl', 'share-shadow', 'disable-pod-ip', 'disable-tun-device', 'disable-tun-route', 'skip-cleanup', 'ingress-ip',
-  'service-account', 'port-forward-timeout', 'use-shadow-deployment', 'use-local-time', 'force-update', 'run-as-worker-process', 'pod-quota',
+  'dns-mode',
+  'dns-cache-ttl',
+  'share-shadow',
+  'disable-pod-ip',
+  'disable-tun-device',
+  'disable-tun-route',
+  'skip-cleanup',
+  'ingress-ip',
+  'service-account',
+  'port-forward-timeout',
+  'use-shadow-deployment',
+  'use-local-time',
+  'force-update',
+  'run-as-worker-process',
+  'pod-quota',
 ] as const; // prettier-ignore
 
 export function withSessionOptions<T>(yargs: Argv<T>): Argv<T> {
@@ -45,11 +112,15 @@ export function withSessionOptions<T>(yargs: Argv<T>): Argv<T> {
 /** Arguments as yargs leaves them; every key exists in camelCase. */
 export type Arguments = Readonly<Record<string, unknown>>;
 
-const text = (args: Arguments, name: string): string | undefined => (typeof args[name] === 'string' && args[name] !== '' ? args[name] : undefined);
+const text = (args: Arguments, name: string): string | undefined =>
+  typeof args[name] === 'string' && args[name] !== '' ? args[name] : undefined;
 
 function list(args: Arguments, name: string): string[] {
   const value = args[name];
-  return (Array.isArray(value) ? value : []).flatMap((one) => String(one).split(',')).map((one) => one.trim()).filter((one) => one !== '');
+  return (Array.isArray(value) ? value : [])
+    .flatMap((one) => String(one).split(','))
+    .map((one) => one.trim())
+    .filter((one) => one !== '');
 }
 
 function number(args: Arguments, name: string, flag: string, limits: readonly [number, number]): number | undefined {
@@ -102,7 +173,8 @@ export function sessionArguments(args: Arguments): SessionArguments {
   const mode = text(args, 'mode') ?? 'auto';
   // kt-connect's modes tun2socks and sshuttle both ask for what `auto` gives.
   const known = { auto: 'auto', agent: 'agent', agentless: 'agentless', tun2socks: 'auto', sshuttle: 'auto' } as const;
-  if (!Object.hasOwn(known, mode)) throw new KtError('USAGE', `--mode takes auto, agent or agentless and got '${mode}'`);
+  if (!Object.hasOwn(known, mode))
+    throw new KtError('USAGE', `--mode takes auto, agent or agentless and got '${mode}'`);
   return {
     kubeconfig: text(args, 'kubeconfig'),
     context: text(args, 'context'),

@@ -24,25 +24,55 @@ export async function run(argv: readonly string[], version: string): Promise<num
     .options(GLOBAL_OPTIONS)
     .wrap(Math.min(110, process.stdout.columns ?? 100))
     .parserConfiguration({ 'populate--': true })
-    .command('connect', 'Open the cluster to this laptop: SOCKS5 and HTTP proxy, DNS', (y) => withSessionOptions(y), start(async () => (await import('./commands/connect.ts')).connect))
+    .command(
+      'connect',
+      'Open the cluster to this laptop: SOCKS5 and HTTP proxy, DNS',
+      (y) => withSessionOptions(y),
+      start(async () => (await import('./commands/connect.ts')).connect),
+    )
     .command(
       'run [cmd..]',
       'Start a program that sees the cluster: kt run -- mvn spring-boot:run',
-      (y) => withSessionOptions(y).parserConfiguration({ 'populate--': true, 'unknown-options-as-args': true, 'halt-at-non-option': true }),
+      (y) =>
+        withSessionOptions(y).parserConfiguration({
+          'populate--': true,
+          'unknown-options-as-args': true,
+          'halt-at-non-option': true,
+        }),
       start(async () => (await import('./commands/run.ts')).runProgram),
     )
-    .command('status', 'Show the sessions of this laptop', (y) => y, start(async () => (await import('./commands/status.ts')).status))
-    .command('stop', 'End a session', (y) => y.option('all', { type: 'boolean', describe: 'every session' }), start(async () => (await import('./commands/stop.ts')).stop))
-    .command('route <host>', 'Say which way a host goes, and why', (y) => y.positional('host', { type: 'string' }), start(async () => (await import('./commands/route.ts')).route))
+    .command(
+      'status',
+      'Show the sessions of this laptop',
+      (y) => y,
+      start(async () => (await import('./commands/status.ts')).status),
+    )
+    .command(
+      'stop',
+      'End a session',
+      (y) => y.option('all', { type: 'boolean', describe: 'every session' }),
+      start(async () => (await import('./commands/stop.ts')).stop),
+    )
+    .command(
+      'route <host>',
+      'Say which way a host goes, and why',
+      (y) => y.positional('host', { type: 'string' }),
+      start(async () => (await import('./commands/route.ts')).route),
+    )
     .command(
       'env',
       'Print what `kt run` would set, for shells, .env files and IDEs',
-      (y) => y.option('format', { choices: ['sh', 'dotenv', 'powershell', 'json'] as const, default: 'sh' as const, describe: 'shell exports, .env file, PowerShell, JSON' }),
+      (y) =>
+        y.option('format', {
+          choices: ['sh', 'dotenv', 'powershell', 'json'] as const,
+          default: 'sh' as const,
+          describe: 'shell exports, .env file, PowerShell, JSON',
+        }),
       start(async () => (await import('./commands/env.ts')).env),
     )
     .command(
       'clean',
-      "Remove agents whose session is gone (yours, in the namespace)",
+      'Remove agents whose session is gone (yours, in the namespace)',
       (y) => y.option('session', { type: 'string', hidden: true }),
       start(async () => (await import('./commands/clean.ts')).clean),
     )
@@ -59,7 +89,9 @@ export async function run(argv: readonly string[], version: string): Promise<num
     .exitProcess(false)
     .fail((message, error) => {
       if (error) throw error;
-      throw new KtError('USAGE', message.replaceAll('\n', '. '), { hint: '`kt --help` and `kt COMMAND --help` show what there is' });
+      throw new KtError('USAGE', message.replaceAll('\n', '. '), {
+        hint: '`kt --help` and `kt COMMAND --help` show what there is',
+      });
     });
   await parser.parseAsync();
   return code;

@@ -14,14 +14,25 @@ interface ContainerState {
 }
 
 export interface Pod {
-  readonly metadata: { readonly name: string; readonly uid?: string; readonly deletionTimestamp?: string; readonly labels?: Record<string, string>; readonly annotations?: Record<string, string> };
+  readonly metadata: {
+    readonly name: string;
+    readonly uid?: string;
+    readonly deletionTimestamp?: string;
+    readonly labels?: Record<string, string>;
+    readonly annotations?: Record<string, string>;
+  };
   readonly status?: {
     readonly phase?: string;
     readonly reason?: string;
     readonly message?: string;
     readonly podIP?: string;
     readonly containerStatuses?: readonly { readonly state?: ContainerState }[];
-    readonly conditions?: readonly { readonly type: string; readonly status: string; readonly reason?: string; readonly message?: string }[];
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly reason?: string;
+      readonly message?: string;
+    }[];
   };
 }
 
@@ -42,7 +53,12 @@ export interface AgentWait {
 const podsPath = (namespace: string): string => `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods`;
 
 /** Creates the pod. Rejects with AGENT_REFUSED (Pod Security, quota, a webhook: the cluster's own text) or with what the API said. */
-export async function createAgent(api: ClusterApi, namespace: string, manifest: object, signal: AbortSignal): Promise<Pod> {
+export async function createAgent(
+  api: ClusterApi,
+  namespace: string,
+  manifest: object,
+  signal: AbortSignal,
+): Promise<Pod> {
   try {
     return await api.request<Pod>('POST', podsPath(namespace), { body: manifest, signal });
   } catch (error) {
@@ -53,15 +69,20 @@ export async function createAgent(api: ClusterApi, namespace: string, manifest: 
 /** An admission's refusal is a 403 too, but asking for rights would be the wrong advice. */
 function refusal(error: unknown): KtError {
   const known = asKtError(error);
-  const because = (hint: string): KtError => new KtError('AGENT_REFUSED', `the cluster refused the agent's pod: ${known.message}`, { hint, cause: known });
+  const because = (hint: string): KtError =>
+    new KtError('AGENT_REFUSED', `the cluster refused the agent's pod: ${known.message}`, { hint, cause: known });
   if (/violates PodSecurity/.test(known.message)) {
-    return because('the agent passes "restricted"; a stricter policy is in force: ask who runs the cluster, or use --mode agentless');
+    return because(
+      'the agent passes "restricted"; a stricter policy is in force: ask who runs the cluster, or use --mode agentless',
+    );
   }
   if (/exceeded quota|must specify|LimitRange|maximum .* usage|minimum .* usage/.test(known.message)) {
     return because('the namespace has no room for a pod of 10m CPU and 64 MiB: free some, or use --mode agentless');
   }
   if (/admission webhook|denied the request|admission control/.test(known.message)) {
-    return because('a policy of the cluster refused it: --image, --withLabel and --withAnnotation may satisfy it, or use --mode agentless');
+    return because(
+      'a policy of the cluster refused it: --image, --withLabel and --withAnnotation may satisfy it, or use --mode agentless',
+    );
   }
   return known;
 }
@@ -89,9 +110,13 @@ export async function waitForAgent(api: ClusterApi, namespace: string, name: str
       if (waiting?.reason && waiting.reason !== 'ContainerCreating') tell(sentence(waiting.reason, waiting.message));
     }
     wait.signal.throwIfAborted();
-    throw new KtError('AGENT_START', `the agent's pod did not start within ${Math.round(wait.limitMs / 1000)} s: ${reason}`, {
-      hint: `kubectl -n ${namespace} describe pod ${name}; --podCreationTimeout waits longer`,
-    });
+    throw new KtError(
+      'AGENT_START',
+      `the agent's pod did not start within ${Math.round(wait.limitMs / 1000)} s: ${reason}`,
+      {
+        hint: `kubectl -n ${namespace} describe pod ${name}; --podCreationTimeout waits longer`,
+      },
+    );
   } catch (error) {
     if (wait.signal.aborted) throw new KtError('CANCELLED', 'cancelled while the agent was starting');
     throw asKtError(error, 'AGENT_START');
@@ -111,15 +136,24 @@ function fatal(pod: Pod, state: ContainerState | undefined): void {
       hint: 'name a Node image (20 or newer) that the cluster can pull with --image, with --imagePullSecret if it needs one',
     });
   }
-  if (['CreateContainerConfigError', 'CreateContainerError', 'RunContainerError', 'CrashLoopBackOff'].includes(reason)) {
-    throw new KtError('AGENT_START', `the agent's container can't be started: ${text}`, { hint: 'is --image a Node image, 20 or newer?' });
+  if (
+    ['CreateContainerConfigError', 'CreateContainerError', 'RunContainerError', 'CrashLoopBackOff'].includes(reason)
+  ) {
+    throw new KtError('AGENT_START', `the agent's container can't be started: ${text}`, {
+      hint: 'is --image a Node image, 20 or newer?',
+    });
   }
   const terminated = state?.terminated;
   if (terminated || pod.status?.phase === 'Failed' || pod.status?.phase === 'Succeeded') {
-    const why = terminated ? `exit code ${terminated.exitCode ?? '?'}, ${sentence(terminated.reason ?? 'ended', terminated.message)}` : sentence(pod.status?.reason ?? 'ended', pod.status?.message);
-    throw new KtError('AGENT_START', `the agent ended as soon as it had started: ${why}`, { hint: `kubectl logs ${pod.metadata.name}; is --image a Node image, 20 or newer?` });
+    const why = terminated
+      ? `exit code ${terminated.exitCode ?? '?'}, ${sentence(terminated.reason ?? 'ended', terminated.message)}`
+      : sentence(pod.status?.reason ?? 'ended', pod.status?.message);
+    throw new KtError('AGENT_START', `the agent ended as soon as it had started: ${why}`, {
+      hint: `kubectl logs ${pod.metadata.name}; is --image a Node image, 20 or newer?`,
+    });
   }
-  if (pod.metadata.deletionTimestamp) throw new KtError('AGENT_START', "somebody deleted the agent's pod while it was starting");
+  if (pod.metadata.deletionTimestamp)
+    throw new KtError('AGENT_START', "somebody deleted the agent's pod while it was starting");
 }
 
 const sentence = (reason: string, message: string | undefined): string => (message ? `${reason}: ${message}` : reason);
@@ -127,8 +161,12 @@ const sentence = (reason: string, message: string | undefined): string => (messa
 /** The pod as it changes, by watch, or by looking again and again where watching is not allowed. Ends on `signal`. */
 async function* podStates(api: ClusterApi, namespace: string, name: string, signal: AbortSignal): AsyncGenerator<Pod> {
   try {
-    for await (const change of watchList<Pod>(api, podsPath(namespace), { query: { fieldSelector: `metadata.name=${name}` }, signal })) {
-      if (change.type === 'deleted') throw new KtError('AGENT_START', "somebody deleted the agent's pod while it was starting");
+    for await (const change of watchList<Pod>(api, podsPath(namespace), {
+      query: { fieldSelector: `metadata.name=${name}` },
+      signal,
+    })) {
+      if (change.type === 'deleted')
+        throw new KtError('AGENT_START', "somebody deleted the agent's pod while it was starting");
       if (change.type === 'added' || change.type === 'modified') yield change.object;
     }
     return;
@@ -146,10 +184,19 @@ async function* podStates(api: ClusterApi, namespace: string, name: string, sign
 }
 
 /** Tells the scheduler's and the kubelet's warnings about the pod. Without the right to see events there is nothing to tell. */
-async function watchEvents(api: ClusterApi, namespace: string, name: string, signal: AbortSignal, tell: (text: string) => void): Promise<void> {
+async function watchEvents(
+  api: ClusterApi,
+  namespace: string,
+  name: string,
+  signal: AbortSignal,
+  tell: (text: string) => void,
+): Promise<void> {
   const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/events`;
   try {
-    for await (const change of watchList<ClusterEvent>(api, path, { query: { fieldSelector: `involvedObject.name=${name}` }, signal })) {
+    for await (const change of watchList<ClusterEvent>(api, path, {
+      query: { fieldSelector: `involvedObject.name=${name}` },
+      signal,
+    })) {
       if (change.type !== 'added' && change.type !== 'modified') continue;
       const { type, reason, message } = change.object;
       if (reason && (type === 'Warning' || reason === 'Pulling')) tell(sentence(reason, message));
@@ -160,9 +207,18 @@ async function watchEvents(api: ClusterApi, namespace: string, name: string, sig
 }
 
 /** Deletes the pod; one that is gone already is no error. `graceSeconds` lets it drain. */
-export async function deleteAgent(api: ClusterApi, namespace: string, name: string, graceSeconds: number, timeoutMs: number): Promise<void> {
+export async function deleteAgent(
+  api: ClusterApi,
+  namespace: string,
+  name: string,
+  graceSeconds: number,
+  timeoutMs: number,
+): Promise<void> {
   try {
-    await api.request('DELETE', `${podsPath(namespace)}/${name}`, { body: { gracePeriodSeconds: graceSeconds }, timeoutMs });
+    await api.request('DELETE', `${podsPath(namespace)}/${name}`, {
+      body: { gracePeriodSeconds: graceSeconds },
+      timeoutMs,
+    });
   } catch (error) {
     const status = (asKtError(error).cause as { code?: number } | undefined)?.code;
     if (status !== 404) throw error;
@@ -170,7 +226,15 @@ export async function deleteAgent(api: ClusterApi, namespace: string, name: stri
 }
 
 /** Pods of agents in the namespace, by label. */
-export async function listAgents(api: ClusterApi, namespace: string, labelSelector: string, signal?: AbortSignal): Promise<Pod[]> {
-  const list = await api.request<{ items: Pod[] }>('GET', podsPath(namespace), { query: { labelSelector }, ...(signal ? { signal } : {}) });
+export async function listAgents(
+  api: ClusterApi,
+  namespace: string,
+  labelSelector: string,
+  signal?: AbortSignal,
+): Promise<Pod[]> {
+  const list = await api.request<{ items: Pod[] }>('GET', podsPath(namespace), {
+    query: { labelSelector },
+    ...(signal ? { signal } : {}),
+  });
   return list.items;
 }

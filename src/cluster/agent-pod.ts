@@ -43,7 +43,8 @@ export interface AgentPodOptions {
 /** The manifest. Throws RangeError where the code does not fit into one environment string. */
 export function agentPod(options: AgentPodOptions): Record<string, unknown> {
   const code = brotliCompressSync(options.code, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }).toString('base64');
-  if (code.length + 'KT_AGENT_CODE='.length > STRING_BYTES_MAX) throw new RangeError(`the agent's code is ${code.length} bytes, too long for the pod spec`);
+  if (code.length + 'KT_AGENT_CODE='.length > STRING_BYTES_MAX)
+    throw new RangeError(`the agent's code is ${code.length} bytes, too long for the pod spec`);
   return {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -77,7 +78,12 @@ export function agentPod(options: AgentPodOptions): Record<string, unknown> {
       ...(options.nodeSelector ? { nodeSelector: options.nodeSelector } : {}),
       ...(options.priorityClass ? { priorityClassName: options.priorityClass } : {}),
       ...(options.tolerations ? { tolerations: options.tolerations } : {}),
-      securityContext: { runAsNonRoot: true, runAsUser: 1000, runAsGroup: 1000, seccompProfile: { type: 'RuntimeDefault' } },
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: 1000,
+        runAsGroup: 1000,
+        seccompProfile: { type: 'RuntimeDefault' },
+      },
       containers: [
         {
           name: 'agent',
@@ -93,7 +99,11 @@ export function agentPod(options: AgentPodOptions): Record<string, unknown> {
             { name: 'UV_THREADPOOL_SIZE', value: '16' },
           ],
           resources: { requests: { cpu: '10m', memory: '64Mi' }, limits: { cpu: '1', memory: '256Mi' } },
-          securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
+          securityContext: {
+            allowPrivilegeEscalation: false,
+            readOnlyRootFilesystem: true,
+            capabilities: { drop: ['ALL'] },
+          },
         },
       ],
     },

@@ -3,8 +3,25 @@
 // Passes test/compliance/dialer.ts without its parts for UDP and half-close. Called by session/reach.ts.
 import { isIP } from 'node:net';
 import { KtError } from '../errors.ts';
-import type { Connection, DatagramFlow, Dialer, DialOptions, DnsRecord, RecordType, ResolveAnswer, Target } from '../netstack/dialer.ts';
-import { type EndpointPod, endpointOf, type HostName, type NamespaceObjects, namedPod, podsOf, readHostName } from './find-endpoint.ts';
+import type {
+  Connection,
+  DatagramFlow,
+  Dialer,
+  DialOptions,
+  DnsRecord,
+  RecordType,
+  ResolveAnswer,
+  Target,
+} from '../netstack/dialer.ts';
+import {
+  type EndpointPod,
+  endpointOf,
+  type HostName,
+  type NamespaceObjects,
+  namedPod,
+  podsOf,
+  readHostName,
+} from './find-endpoint.ts';
 import type { ClusterApi } from './rest.ts';
 import type { Service } from './services.ts';
 import { openPortForward } from './upgrade.ts';
@@ -54,7 +71,8 @@ export class AgentlessDialer implements Dialer {
   }
 
   async dial(target: Target, options: DialOptions = {}): Promise<Connection> {
-    if (this.#open.size >= CONNECTIONS_MAX) throw new KtError('STREAM_LIMIT', `more than ${CONNECTIONS_MAX} port-forwards at once`);
+    if (this.#open.size >= CONNECTIONS_MAX)
+      throw new KtError('STREAM_LIMIT', `more than ${CONNECTIONS_MAX} port-forwards at once`);
     const limit = AbortSignal.timeout(options.timeoutMs ?? DIAL_MS);
     const signal = options.signal ? AbortSignal.any([options.signal, limit]) : limit;
     try {
@@ -73,7 +91,8 @@ export class AgentlessDialer implements Dialer {
             reject(error);
           } else resolve();
         };
-        const onClose = (): void => settle(stream.errored ?? new KtError('DIAL_FAILED', 'the port-forward closed at once'));
+        const onClose = (): void =>
+          settle(stream.errored ?? new KtError('DIAL_FAILED', 'the port-forward closed at once'));
         stream.on('error', settle).on('close', onClose);
         if (stream.readableLength > 0) settle();
       });
@@ -82,7 +101,8 @@ export class AgentlessDialer implements Dialer {
       return { stream, opened };
     } catch (error) {
       if (options.signal?.aborted) throw new KtError('CANCELLED', 'the dial was cancelled');
-      if (limit.aborted) throw new KtError('DIAL_TIMEOUT', `no port-forward to ${target.host}:${target.port} in time`, { cause: error });
+      if (limit.aborted)
+        throw new KtError('DIAL_TIMEOUT', `no port-forward to ${target.host}:${target.port} in time`, { cause: error });
       throw error;
     }
   }
@@ -94,7 +114,8 @@ export class AgentlessDialer implements Dialer {
       if (!found) continue;
       const { service, objects } = found;
       const owner = `${reading.pod ? `${reading.pod}.` : ''}${reading.service}.${reading.namespace}.svc.${this.#options.clusterDomain}`;
-      if (service.spec?.type === 'ExternalName') return { found: true, records: [record('CNAME', owner, service.spec.externalName ?? '')] };
+      if (service.spec?.type === 'ExternalName')
+        return { found: true, records: [record('CNAME', owner, service.spec.externalName ?? '')] };
       if (type === 'SRV') return { found: true, records: this.#srv(service, owner) };
       const addresses = reading.pod
         ? [namedPod(service, reading.pod, objects.pods)?.status?.podIP]
@@ -104,13 +125,21 @@ export class AgentlessDialer implements Dialer {
       const family = type === 'AAAA' ? 6 : 4;
       const known = addresses.filter((address): address is string => address !== undefined && isIP(address) !== 0);
       if (known.length === 0) continue;
-      return { found: true, records: type === 'CNAME' ? [] : known.filter((address) => isIP(address) === family).map((address) => record(type, owner, address)) };
+      return {
+        found: true,
+        records:
+          type === 'CNAME'
+            ? []
+            : known.filter((address) => isIP(address) === family).map((address) => record(type, owner, address)),
+      };
     }
     return { found: false, records: [] };
   }
 
   datagrams(): Promise<DatagramFlow> {
-    return Promise.reject(new KtError('UNSUPPORTED', 'UDP needs an agent', { hint: 'ask for the right to create pods in the namespace' }));
+    return Promise.reject(
+      new KtError('UNSUPPORTED', 'UDP needs an agent', { hint: 'ask for the right to create pods in the namespace' }),
+    );
   }
 
   async close(): Promise<void> {
@@ -128,7 +157,10 @@ export class AgentlessDialer implements Dialer {
     if (service) return { found: true, records: [record('PTR', address, `${service.metadata.name}.${domain}`)] };
     const pod = pods.find((one) => one.status?.podIP === address);
     if (!pod?.spec?.subdomain) return { found: false, records: [] };
-    return { found: true, records: [record('PTR', address, `${pod.spec.hostname ?? pod.metadata.name}.${pod.spec.subdomain}.${domain}`)] };
+    return {
+      found: true,
+      records: [record('PTR', address, `${pod.spec.hostname ?? pod.metadata.name}.${pod.spec.subdomain}.${domain}`)],
+    };
   }
 
   async #find(target: Target): Promise<{ namespace: string; pod: string; port: number }> {
@@ -138,7 +170,8 @@ export class AgentlessDialer implements Dialer {
       const found = await this.#service(reading);
       if (!found) continue;
       const { service, objects } = found;
-      if (!reading.pod) return { namespace: reading.namespace, ...endpointOf(service, target.port, objects.pods, this.#turn) };
+      if (!reading.pod)
+        return { namespace: reading.namespace, ...endpointOf(service, target.port, objects.pods, this.#turn) };
       const pod = namedPod(service, reading.pod, objects.pods);
       if (pod) return { namespace: reading.namespace, pod: pod.metadata.name, port: target.port };
     }
@@ -154,14 +187,22 @@ export class AgentlessDialer implements Dialer {
       const pod = pods.find((one) => one.status?.podIP === target.host && one.status.phase === 'Running');
       if (pod) return { namespace, pod: pod.metadata.name, port: target.port };
     }
-    throw new KtError('DIAL_UNREACHABLE', `${target.host} is no Service or pod of ${namespace}; without an agent no other address can be reached`);
+    throw new KtError(
+      'DIAL_UNREACHABLE',
+      `${target.host} is no Service or pod of ${namespace}; without an agent no other address can be reached`,
+    );
   }
 
   async #service(reading: HostName): Promise<{ service: Service; objects: NamespaceObjects } | undefined> {
     for (const fresh of [false, true]) {
       const objects = await this.#objects(reading.namespace, fresh).catch((error: unknown) => {
         // Another namespace that may not be listed is a name that can't be known.
-        if (reading.namespace !== this.#options.namespace && error instanceof KtError && error.code === 'RIGHTS_MISSING') return undefined;
+        if (
+          reading.namespace !== this.#options.namespace &&
+          error instanceof KtError &&
+          error.code === 'RIGHTS_MISSING'
+        )
+          return undefined;
         throw error;
       });
       const service = objects?.services.find((one) => one.metadata.name === reading.service);

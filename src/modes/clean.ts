@@ -12,7 +12,10 @@ const DELETE_MS = 10_000;
 export async function cleanAgents(api: ClusterApi, namespace: string, session?: string): Promise<string[]> {
   const selector = session === undefined ? `${LABEL_ROLE}=egress` : `${LABEL_ROLE}=egress,${LABEL_SESSION}=${session}`;
   const pods = await listAgents(api, namespace, selector);
-  const stale = session === undefined ? pods.filter((pod) => pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') : pods;
+  const stale =
+    session === undefined
+      ? pods.filter((pod) => pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed')
+      : pods;
   await Promise.all(stale.map((pod) => deleteAgent(api, namespace, pod.metadata.name, 0, DELETE_MS)));
   return stale.map((pod) => pod.metadata.name);
 }

@@ -9,7 +9,10 @@ import type { JoinInfo } from '../session/session.ts';
 import { runEnvironment } from './run-env.ts';
 
 /** The environment of a program in the session: what to set and what to take away. */
-export function environmentOf(join: JoinInfo, base: NodeJS.ProcessEnv): { set: Record<string, string>; unset: string[] } {
+export function environmentOf(
+  join: JoinInfo,
+  base: NodeJS.ProcessEnv,
+): { set: Record<string, string>; unset: string[] } {
   return runEnvironment({
     base,
     broker: join.broker,
@@ -27,19 +30,31 @@ export function environmentOf(join: JoinInfo, base: NodeJS.ProcessEnv): { set: R
 const PASSED: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGUSR2', 'SIGWINCH', 'SIGCONT'];
 
 /** Runs `command` until it ends; resolves with the exit code a shell would show. Rejects with COMMAND_NOT_FOUND. */
-export async function runCommand(command: readonly string[], join: JoinInfo, emit: (event: SessionEvent) => void): Promise<number> {
+export async function runCommand(
+  command: readonly string[],
+  join: JoinInfo,
+  emit: (event: SessionEvent) => void,
+): Promise<number> {
   const [file, ...args] = command;
   if (file === undefined) throw new KtError('USAGE', 'no program was named', { hint: 'kt run -- mvn spring-boot:run' });
   const { set, unset } = environmentOf(join, process.env);
   const env: NodeJS.ProcessEnv = { ...process.env, ...set };
   for (const name of unset) delete env[name];
   // `cleanup: false`: what ends kt is passed on below, and the program decides how it ends.
-  const child = execa(file, args, { env, extendEnv: false, stdio: 'inherit', reject: false, cleanup: false, buffer: false });
+  const child = execa(file, args, {
+    env,
+    extendEnv: false,
+    stdio: 'inherit',
+    reject: false,
+    cleanup: false,
+    buffer: false,
+  });
   // In a terminal Ctrl-C reaches the program by itself, as it is in the foreground too; a second one from here would end it twice.
   const terminal = process.stdin.isTTY === true;
   const handlers = PASSED.map((name) => {
     const handler = (): void => {
-      const byTerminal = terminal && (name === 'SIGINT' || name === 'SIGQUIT' || name === 'SIGWINCH' || name === 'SIGCONT');
+      const byTerminal =
+        terminal && (name === 'SIGINT' || name === 'SIGQUIT' || name === 'SIGWINCH' || name === 'SIGCONT');
       if (!byTerminal) child.kill(name);
     };
     process.on(name, handler);
@@ -52,11 +67,24 @@ export async function runCommand(command: readonly string[], join: JoinInfo, emi
     if (code === undefined) {
       const cause = result as { code?: string; originalMessage?: string };
       const missing = cause.code === 'ENOENT';
-      throw new KtError('COMMAND_NOT_FOUND', missing ? `there is no program '${file}' on PATH` : `'${file}' can't be started: ${cause.originalMessage ?? cause.code ?? 'no reason given'}`, {
-        hint: 'kt run -- PROGRAM ARGUMENTS, as you would start it without kt',
-      });
+      throw new KtError(
+        'COMMAND_NOT_FOUND',
+        missing
+          ? `there is no program '${file}' on PATH`
+          : `'${file}' can't be started: ${cause.originalMessage ?? cause.code ?? 'no reason given'}`,
+        {
+          hint: 'kt run -- PROGRAM ARGUMENTS, as you would start it without kt',
+        },
+      );
     }
-    emit({ type: 'program', state: 'exited', pid: child.pid ?? 0, command: file, code, ...(result.signal ? { signal: result.signal } : {}) });
+    emit({
+      type: 'program',
+      state: 'exited',
+      pid: child.pid ?? 0,
+      command: file,
+      code,
+      ...(result.signal ? { signal: result.signal } : {}),
+    });
     return code;
   } finally {
     for (const off of handlers) off();

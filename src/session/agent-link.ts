@@ -113,7 +113,8 @@ export class AgentLink {
       agent.proven = true;
       return link;
     } catch (error) {
-      if (limit.aborted && !signal.aborted) throw new KtError('API_UNREACHABLE', `the link did not open within ${ATTEMPT_MS / 1000} s`, { cause: error });
+      if (limit.aborted && !signal.aborted)
+        throw new KtError('API_UNREACHABLE', `the link did not open within ${ATTEMPT_MS / 1000} s`, { cause: error });
       throw error;
     }
   }

@@ -31,7 +31,11 @@ export interface SessionCluster {
   close(): void;
 }
 
-export async function openCluster(options: SessionOptions, signal: AbortSignal, emit: EventSink): Promise<SessionCluster> {
+export async function openCluster(
+  options: SessionOptions,
+  signal: AbortSignal,
+  emit: EventSink,
+): Promise<SessionCluster> {
   const { kubeconfig, context, namespace } = options;
   const config = await loadClusterConfig({
     ...(kubeconfig === undefined ? {} : { kubeconfig }),
@@ -60,7 +64,10 @@ export async function openCluster(options: SessionOptions, signal: AbortSignal, 
   });
   const seen = watch.first.then((allowed) => {
     if (!allowed && !signal.aborted) {
-      emit({ type: 'warning', message: `the Services of ${config.namespace} can't be listed; names are asked of the cluster one by one` });
+      emit({
+        type: 'warning',
+        message: `the Services of ${config.namespace} can't be listed; names are asked of the cluster one by one`,
+      });
     }
   });
   return {
@@ -71,7 +78,8 @@ export async function openCluster(options: SessionOptions, signal: AbortSignal, 
     context: config.context,
     services: () => services,
     servicesSeen: Promise.race([seen, new Promise<void>((resolve) => setTimeout(resolve, FIRST_LIST_MS).unref())]),
-    route: (cluster) => new RoutingDialer({ router, cluster, direct: new DirectDialer(), corporate: corporateDialer(process.env) }),
+    route: (cluster) =>
+      new RoutingDialer({ router, cluster, direct: new DirectDialer(), corporate: corporateDialer(process.env) }),
     close: () => {
       watching.abort();
       api.close();

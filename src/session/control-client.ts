@@ -28,7 +28,9 @@ export function ask<T>(path: string, question: object): Promise<T> {
       reject(error);
     };
     socket.setEncoding('utf8');
-    socket.on('error', (cause) => fail(new KtError('SESSION_LOST', `the session does not answer: ${cause.message}`, { cause })));
+    socket.on('error', (cause) =>
+      fail(new KtError('SESSION_LOST', `the session does not answer: ${cause.message}`, { cause })),
+    );
     socket.on('close', () => fail(new KtError('SESSION_LOST', 'the session ended before it answered')));
     socket.on('data', (text: string) => {
       held += text;
@@ -37,7 +39,9 @@ export function ask<T>(path: string, question: object): Promise<T> {
       if (end === -1) return undefined;
       clearTimeout(timer);
       socket.destroy();
-      const reply = JSON.parse(held.slice(0, end)) as { ok: true; answer: T } | { ok: false; code: ErrorCode; message: string; hint?: string };
+      const reply = JSON.parse(held.slice(0, end)) as
+        | { ok: true; answer: T }
+        | { ok: false; code: ErrorCode; message: string; hint?: string };
       if (reply.ok) resolve(reply.answer);
       else reject(new KtError(reply.code, reply.message, reply.hint === undefined ? {} : { hint: reply.hint }));
       return undefined;
@@ -63,13 +67,19 @@ export async function findSessions(): Promise<{ readonly path: string; readonly 
 }
 
 /** The one session that matches, or undefined. Throws USAGE where several do. */
-export async function findSession(wanted: { namespace?: string | undefined; context?: string | undefined }): Promise<{ path: string; status: SessionStatus } | undefined> {
+export async function findSession(wanted: {
+  namespace?: string | undefined;
+  context?: string | undefined;
+}): Promise<{ path: string; status: SessionStatus } | undefined> {
   const matching = (await findSessions()).filter(
     ({ status }) =>
-      (wanted.namespace === undefined || status['namespace'] === wanted.namespace) && (wanted.context === undefined || status['context'] === wanted.context),
+      (wanted.namespace === undefined || status['namespace'] === wanted.namespace) &&
+      (wanted.context === undefined || status['context'] === wanted.context),
   );
   if (matching.length > 1) {
-    const names = matching.map(({ status }) => `${String(status['namespace'])}@${String(status['context'])}`).join(', ');
+    const names = matching
+      .map(({ status }) => `${String(status['namespace'])}@${String(status['context'])}`)
+      .join(', ');
     throw new KtError('USAGE', `several sessions run: ${names}`, { hint: 'name one with --namespace or --context' });
   }
   return matching[0];

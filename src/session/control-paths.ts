@@ -17,7 +17,9 @@ export function controlFolder(env: NodeJS.ProcessEnv = process.env): string {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const stat = lstatSync(folder);
   if (!stat.isDirectory() || stat.uid !== uid) {
-    throw new KtError('LISTEN_FAILED', `${folder} does not belong to you`, { hint: 'set KT_RUNTIME_DIR to a folder of your own' });
+    throw new KtError('LISTEN_FAILED', `${folder} does not belong to you`, {
+      hint: 'set KT_RUNTIME_DIR to a folder of your own',
+    });
   }
   if ((stat.mode & 0o077) !== 0) chmodSync(folder, 0o700);
   return folder;

@@ -43,7 +43,9 @@ export class ControlServer {
     const before = process.platform === 'win32' ? undefined : process.umask(0o177);
     try {
       await new Promise<void>((resolve, reject) => {
-        control.#server.once('error', (cause) => reject(new KtError('LISTEN_FAILED', `cannot listen on ${path}: ${cause.message}`, { cause })));
+        control.#server.once('error', (cause) =>
+          reject(new KtError('LISTEN_FAILED', `cannot listen on ${path}: ${cause.message}`, { cause })),
+        );
         control.#server.listen(path, resolve);
       });
     } finally {

@@ -28,11 +28,28 @@ export type SessionEvent =
       /** What this mode can't do, in sentences. */
       readonly reduced: readonly string[];
     }
-  | { readonly type: 'link'; readonly state: 'up' | 'down' | 'retry' | 'spare'; readonly reason?: string; readonly code?: ErrorCode }
-  | { readonly type: 'agent'; readonly state: 'created' | 'lost' | 'removed'; readonly pod: string; readonly reason?: string }
+  | {
+      readonly type: 'link';
+      readonly state: 'up' | 'down' | 'retry' | 'spare';
+      readonly reason?: string;
+      readonly code?: ErrorCode;
+    }
+  | {
+      readonly type: 'agent';
+      readonly state: 'created' | 'lost' | 'removed';
+      readonly pod: string;
+      readonly reason?: string;
+    }
   | { readonly type: 'warning'; readonly message: string; readonly hint?: string }
   | { readonly type: 'error'; readonly code: ErrorCode; readonly message: string; readonly hint?: string }
-  | { readonly type: 'program'; readonly state: 'started' | 'exited'; readonly pid: number; readonly command: string; readonly code?: number; readonly signal?: string }
+  | {
+      readonly type: 'program';
+      readonly state: 'started' | 'exited';
+      readonly pid: number;
+      readonly command: string;
+      readonly code?: number;
+      readonly signal?: string;
+    }
   | { readonly type: 'shim'; readonly runtime: string; readonly version: string; readonly pid: number }
   | { readonly type: 'debug'; readonly message: string }
   | { readonly type: 'ended'; readonly reason: string };

@@ -26,7 +26,12 @@ export interface Listeners {
   close(): Promise<void>;
 }
 
-export async function openListeners(dialer: Dialer, cluster: SessionCluster, options: SessionOptions, emit: EventSink): Promise<Listeners> {
+export async function openListeners(
+  dialer: Dialer,
+  cluster: SessionCluster,
+  options: SessionOptions,
+  emit: EventSink,
+): Promise<Listeners> {
   const host = options.proxyAddress ?? '127.0.0.1';
   const { router } = cluster;
   const upstreams = getServers();
@@ -44,11 +49,17 @@ export async function openListeners(dialer: Dialer, cluster: SessionCluster, opt
     const dnsPort = options.dnsPort ?? (options.shared ? DNS_PORT : 0);
     const proxy = keep(await listenMixedPort({ host, port, dialer, log, ...proxyAuth(options) }));
     const dns = keep(await startDnsServer({ host, port: dnsPort, dialer, router, upstreams }));
-    const shimDns = keep(await startDnsServer({ host: '127.0.0.1', port: 0, dialer, router, upstreams, refuseForeign: true }));
+    const shimDns = keep(
+      await startDnsServer({ host: '127.0.0.1', port: 0, dialer, router, upstreams, refuseForeign: true }),
+    );
     const onHello = (shim: { runtime: string; version: string; pid: number }): void => emit({ type: 'shim', ...shim });
     const broker = keep(await startBroker({ dialer, router, onHello }));
     if (host !== '127.0.0.1' && host !== '::1' && host !== 'localhost') {
-      emit({ type: 'warning', message: `the proxy listens on ${host}: everybody who reaches this laptop there reaches the cluster`, hint: 'add --proxyUser' });
+      emit({
+        type: 'warning',
+        message: `the proxy listens on ${host}: everybody who reaches this laptop there reaches the cluster`,
+        hint: 'add --proxyUser',
+      });
     }
     return {
       addresses: {
@@ -68,6 +79,9 @@ export async function openListeners(dialer: Dialer, cluster: SessionCluster, opt
 function proxyAuth(options: SessionOptions): { auth?: { username: string; password: string } } {
   if (options.proxyUser === undefined) return {};
   const password = process.env['KT_PROXY_PASSWORD'];
-  if (!password) throw new KtError('USAGE', '--proxyUser needs a password in $KT_PROXY_PASSWORD', { hint: 'never on the command line: others can read that' });
+  if (!password)
+    throw new KtError('USAGE', '--proxyUser needs a password in $KT_PROXY_PASSWORD', {
+      hint: 'never on the command line: others can read that',
+    });
   return { auth: { username: options.proxyUser, password } };
 }

@@ -48,7 +48,13 @@ export async function checkRights(api: ClusterApi, namespace: string, wanted: 'a
   throw missingRights(namespace, wanted === 'agentless' ? forAgentless : forAgent);
 }
 
-export function reach(mode: Mode, cluster: SessionCluster, options: SessionOptions, session: string, emit: EventSink): Reach {
+export function reach(
+  mode: Mode,
+  cluster: SessionCluster,
+  options: SessionOptions,
+  session: string,
+  emit: EventSink,
+): Reach {
   return mode === 'agent' ? agentReach(cluster, options, session, emit) : agentlessReach(cluster);
 }
 
@@ -56,7 +62,18 @@ function agentReach(cluster: SessionCluster, options: SessionOptions, session: s
   const { namespace, api, router } = cluster;
   const { image, imagePullSecret, nodeSelector, labels, annotations, version, startLimitMs } = options;
   const code = readFileSync(asset('agent.mjs'), 'utf8');
-  const settings = { namespace, session, code, version, startLimitMs, image, imagePullSecret, nodeSelector, labels, annotations };
+  const settings = {
+    namespace,
+    session,
+    code,
+    version,
+    startLimitMs,
+    image,
+    imagePullSecret,
+    nodeSelector,
+    labels,
+    annotations,
+  };
   const link = new AgentLink(api, settings, (event) => {
     if (event.type === 'agent' && event.state === 'created' && link.podIp) router.learn(link.podIp);
     emit(event);
@@ -64,7 +81,8 @@ function agentReach(cluster: SessionCluster, options: SessionOptions, session: s
   const pool = new LinkPool({
     connect: link.connect,
     parkMs: options.parkMs,
-    onChange: ({ state, reason }) => emit({ type: 'link', state, ...(reason ? { reason: reason.message, code: reason.code } : {}) }),
+    onChange: ({ state, reason }) =>
+      emit({ type: 'link', state, ...(reason ? { reason: reason.message, code: reason.code } : {}) }),
   });
   return {
     dialer: new AgentDialer(pool),
@@ -79,7 +97,11 @@ function agentReach(cluster: SessionCluster, options: SessionOptions, session: s
 }
 
 function agentlessReach(cluster: SessionCluster): Reach {
-  const dialer = new AgentlessDialer({ api: cluster.api, namespace: cluster.namespace, clusterDomain: cluster.router.clusterDomain });
+  const dialer = new AgentlessDialer({
+    api: cluster.api,
+    namespace: cluster.namespace,
+    clusterDomain: cluster.router.clusterDomain,
+  });
   return {
     dialer,
     reduced: AgentlessDialer.reduced,

@@ -4,14 +4,14 @@
 import { randomBytes } from 'node:crypto';
 import { asKtError, KtError } from '../errors.ts';
 import type { Dialer } from '../netstack/dialer.ts';
+import { openCluster, type SessionCluster } from './cluster.ts';
 import { ControlServer } from './control.ts';
 import { controlPath } from './control-paths.ts';
 import type { EventSink, Mode, SessionEvent } from './events.ts';
 import { Janitor } from './janitor.ts';
 import { type Listeners, openListeners } from './listeners.ts';
-import { checkRights, reach, type Reach } from './reach.ts';
+import { checkRights, type Reach, reach } from './reach.ts';
 import { initialState, reduce, type SessionState } from './state.ts';
-import { openCluster, type SessionCluster } from './cluster.ts';
 
 export interface SessionOptions {
   readonly version: string;
@@ -99,9 +99,16 @@ export class Session {
   }
 
   get join(): JoinInfo {
-    if (!this.#listeners || !this.#cluster) throw new KtError('SESSION_NONE', 'the session is not open yet', { hint: 'wait for `ready`' });
+    if (!this.#listeners || !this.#cluster)
+      throw new KtError('SESSION_NONE', 'the session is not open yet', { hint: 'wait for `ready`' });
     const { router, namespace } = this.#cluster;
-    return { session: this.id, namespace, ...this.#listeners.addresses, cidrs: router.cidrs(), suffixes: router.suffixes() };
+    return {
+      session: this.id,
+      namespace,
+      ...this.#listeners.addresses,
+      cidrs: router.cidrs(),
+      suffixes: router.suffixes(),
+    };
   }
 
   /** Ends everything and leaves nothing behind; safe to call again. Never rejects. */
@@ -113,19 +120,34 @@ export class Session {
   async #open(options: SessionOptions): Promise<void> {
     const signal = this.#stopping.signal;
     if (options.ignored && options.ignored.length > 0) {
-      this.#emit({ type: 'warning', message: `flags of kt-connect without a meaning here: ${options.ignored.map((name) => `--${name}`).join(', ')}` });
+      this.#emit({
+        type: 'warning',
+        message: `flags of kt-connect without a meaning here: ${options.ignored.map((name) => `--${name}`).join(', ')}`,
+      });
     }
-    const cluster = await this.#step('config', 'kubeconfig', () => openCluster(options, signal, (event) => this.#emit(event)));
+    const cluster = await this.#step('config', 'kubeconfig', () =>
+      openCluster(options, signal, (event) => this.#emit(event)),
+    );
     this.#cluster = cluster;
-    const mode = await this.#step('rights', `rights in ${cluster.namespace}`, () => checkRights(cluster.api, cluster.namespace, options.mode));
+    const mode = await this.#step('rights', `rights in ${cluster.namespace}`, () =>
+      checkRights(cluster.api, cluster.namespace, options.mode),
+    );
     // The listeners first: a port that is taken must be told before anything is made in the cluster.
     const link = reach(mode, cluster, options, this.id, (event) => this.#emit(event));
     this.#reach = link;
     const dialer: Dialer = cluster.route(link.dialer);
-    this.#listeners = await this.#step('listen', 'local ports', () => openListeners(dialer, cluster, options, (event) => this.#emit(event)));
+    this.#listeners = await this.#step('listen', 'local ports', () =>
+      openListeners(dialer, cluster, options, (event) => this.#emit(event)),
+    );
     const entry = process.argv[1];
     if (mode === 'agent' && entry) {
-      const where = [...(options.kubeconfig ? ['--kubeconfig', options.kubeconfig] : []), '--context', cluster.context, '--namespace', cluster.namespace];
+      const where = [
+        ...(options.kubeconfig ? ['--kubeconfig', options.kubeconfig] : []),
+        '--context',
+        cluster.context,
+        '--namespace',
+        cluster.namespace,
+      ];
       this.#janitor = new Janitor([process.execPath, entry, 'clean', '--session', this.id, ...where], process.env);
     }
     this.#control = await ControlServer.listen(controlPath(this.id), {
@@ -135,7 +157,16 @@ export class Session {
     await this.#step('link', 'link to the cluster', () => link.start(signal));
     await cluster.servicesSeen;
     const { proxy, dns } = this.#listeners.addresses;
-    this.#emit({ type: 'ready', namespace: cluster.namespace, context: cluster.context, proxy, dns, agent: link.agent() ?? null, mode, reduced: link.reduced });
+    this.#emit({
+      type: 'ready',
+      namespace: cluster.namespace,
+      context: cluster.context,
+      proxy,
+      dns,
+      agent: link.agent() ?? null,
+      mode,
+      reduced: link.reduced,
+    });
   }
 
   async #close(reason: string): Promise<void> {
@@ -189,7 +220,9 @@ export class Session {
         return { host, ...this.#cluster.router.explain(host) };
       }
       default:
-        throw new KtError('USAGE', `the session does not know '${question.ask}'`, { hint: 'is it an older kt? restart it' });
+        throw new KtError('USAGE', `the session does not know '${question.ask}'`, {
+          hint: 'is it an older kt? restart it',
+        });
     }
   }
 }

@@ -39,11 +39,16 @@ export function reduce(state: SessionState, event: SessionEvent): SessionState {
     case 'link':
       if (event.state === 'up') return { ...state, link: 'up', linkReason: null };
       if (event.state === 'spare') return state;
-      return { ...state, link: event.state === 'down' ? 'down' : state.link, linkReason: event.reason ?? state.linkReason };
+      return {
+        ...state,
+        link: event.state === 'down' ? 'down' : state.link,
+        linkReason: event.reason ?? state.linkReason,
+      };
     case 'agent':
       return { ...state, agent: event.state === 'created' ? event.pod : null };
     case 'program':
-      if (event.state === 'started') return { ...state, programs: [...state.programs, { pid: event.pid, command: event.command }] };
+      if (event.state === 'started')
+        return { ...state, programs: [...state.programs, { pid: event.pid, command: event.command }] };
       return { ...state, programs: state.programs.filter((program) => program.pid !== event.pid) };
     case 'ended':
       return { ...state, phase: 'ended' };

@@ -23,7 +23,11 @@ async function podIp(selector: string): Promise<string> {
 /** A TCP connection through the SOCKS5 proxy, made by a foreign client. */
 async function socks(host: string, port: number): Promise<Socket> {
   const [address = '', proxyPort = ''] = proxy.split(':');
-  const { socket } = await SocksClient.createConnection({ proxy: { host: address, port: Number(proxyPort), type: 5 }, command: 'connect', destination: { host, port } });
+  const { socket } = await SocksClient.createConnection({
+    proxy: { host: address, port: Number(proxyPort), type: 5 },
+    command: 'connect',
+    destination: { host, port },
+  });
   return socket;
 }
 
@@ -49,24 +53,63 @@ describe('every name and address answers', () => {
     expect(kt.ready.dns).toMatch(/^127\.0\.0\.1:\d+$/);
   });
 
-  const names = ['gateway', 'gateway.shop', 'gateway.shop.svc', 'gateway.shop.svc.cluster.local', 'db-0.db:8080', 'orders', 'stock:8080', 'vault.locked', 'partner'];
+  const names = [
+    'gateway',
+    'gateway.shop',
+    'gateway.shop.svc',
+    'gateway.shop.svc.cluster.local',
+    'db-0.db:8080',
+    'orders',
+    'stock:8080',
+    'vault.locked',
+    'partner',
+  ];
   for (const name of names) {
     test(`http://${name} by SOCKS5`, async () => {
-      const { stdout, stderr } = await curl('-w', '%{http_code}', '-o', '/dev/null', '-x', `socks5h://${proxy}`, `http://${name}/`);
+      const { stdout, stderr } = await curl(
+        '-w',
+        '%{http_code}',
+        '-o',
+        '/dev/null',
+        '-x',
+        `socks5h://${proxy}`,
+        `http://${name}/`,
+      );
       expect(`${stdout}${stderr}`).toBe('200');
     });
     test(`http://${name} by the HTTP proxy, plain and by CONNECT`, async () => {
       const plain = await curl('-w', '%{http_code}', '-o', '/dev/null', '-x', `http://${proxy}`, `http://${name}/`);
       expect(`${plain.stdout}${plain.stderr}`).toBe('200');
-      const tunnel = await curl('-w', '%{http_code}', '-o', '/dev/null', '--proxytunnel', '-x', `http://${proxy}`, `http://${name}/`);
+      const tunnel = await curl(
+        '-w',
+        '%{http_code}',
+        '-o',
+        '/dev/null',
+        '--proxytunnel',
+        '-x',
+        `http://${proxy}`,
+        `http://${name}/`,
+      );
       expect(`${tunnel.stdout}${tunnel.stderr}`).toBe('200');
     });
   }
 
   test('ClusterIP and pod IP', async () => {
-    for (const address of [`${await clusterIp('gateway')}:80`, `${await clusterIp('orders')}:80`, `${await podIp('app=stock')}:8080`]) {
+    for (const address of [
+      `${await clusterIp('gateway')}:80`,
+      `${await clusterIp('orders')}:80`,
+      `${await podIp('app=stock')}:8080`,
+    ]) {
       for (const scheme of ['socks5', 'socks5h', 'http']) {
-        const { stdout, stderr } = await curl('-w', '%{http_code}', '-o', '/dev/null', '-x', `${scheme}://${proxy}`, `http://${address}/healthz`);
+        const { stdout, stderr } = await curl(
+          '-w',
+          '%{http_code}',
+          '-o',
+          '/dev/null',
+          '-x',
+          `${scheme}://${proxy}`,
+          `http://${address}/healthz`,
+        );
         expect(`${address} ${stdout}${stderr}`).toBe(`${address} 200`);
       }
     }
@@ -76,7 +119,20 @@ describe('every name and address answers', () => {
     await kubectl(['create', 'service', 'clusterip', 'kt-e2e-late', '--tcp=80:8080']);
     try {
       await kubectl(['patch', 'service', 'kt-e2e-late', '-p', '{"spec":{"selector":{"app":"stock"}}}']);
-      const { stdout } = await curl('--retry', '20', '--retry-all-errors', '--retry-delay', '1', '-x', `socks5h://${proxy}`, 'http://kt-e2e-late/healthz', '-w', '%{http_code}', '-o', '/dev/null');
+      const { stdout } = await curl(
+        '--retry',
+        '20',
+        '--retry-all-errors',
+        '--retry-delay',
+        '1',
+        '-x',
+        `socks5h://${proxy}`,
+        'http://kt-e2e-late/healthz',
+        '-w',
+        '%{http_code}',
+        '-o',
+        '/dev/null',
+      );
       expect(stdout).toBe('200');
     } finally {
       await kubectl(['delete', 'service', 'kt-e2e-late']);
@@ -86,7 +142,17 @@ describe('every name and address answers', () => {
 
 describe('every kind of traffic passes', () => {
   test('256 MiB arrive whole', async () => {
-    const { stdout } = await curl('--max-time', '60', '-x', `socks5h://${proxy}`, '-o', '/dev/null', '-w', '%{size_download}', 'http://files/256MiB');
+    const { stdout } = await curl(
+      '--max-time',
+      '60',
+      '-x',
+      `socks5h://${proxy}`,
+      '-o',
+      '/dev/null',
+      '-w',
+      '%{size_download}',
+      'http://files/256MiB',
+    );
     expect(stdout).toBe(String(256 * 1024 * 1024));
   });
 
@@ -97,7 +163,23 @@ describe('every kind of traffic passes', () => {
     const [data] = (await once(client, 'message')) as [Buffer];
     expect(data.toString()).toContain('hello');
     client.terminate();
-    const upgraded = await curl('-i', '-N', '--max-time', '3', '-x', `http://${proxy}`, '-H', 'Connection: Upgrade', '-H', 'Upgrade: websocket', '-H', 'Sec-WebSocket-Version: 13', '-H', 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==', 'http://stream/ws');
+    const upgraded = await curl(
+      '-i',
+      '-N',
+      '--max-time',
+      '3',
+      '-x',
+      `http://${proxy}`,
+      '-H',
+      'Connection: Upgrade',
+      '-H',
+      'Upgrade: websocket',
+      '-H',
+      'Sec-WebSocket-Version: 13',
+      '-H',
+      'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+      'http://stream/ws',
+    );
     expect(upgraded.stdout).toMatch(/^HTTP\/1\.1 101/);
   });
 
@@ -160,8 +242,22 @@ describe('an agent under Pod Security "restricted"', () => {
   test('the same names answer from namespace locked', async () => {
     const locked = await laptop.connect(['--namespace', 'locked']);
     try {
-      for (const name of ['vault', 'vault.locked', 'gateway.shop', 'gateway.shop.svc.cluster.local', 'db-0.db.shop:8080']) {
-        const { stdout, stderr } = await curl('-w', '%{http_code}', '-o', '/dev/null', '-x', `socks5h://${locked.ready.proxy}`, `http://${name}/`);
+      for (const name of [
+        'vault',
+        'vault.locked',
+        'gateway.shop',
+        'gateway.shop.svc.cluster.local',
+        'db-0.db.shop:8080',
+      ]) {
+        const { stdout, stderr } = await curl(
+          '-w',
+          '%{http_code}',
+          '-o',
+          '/dev/null',
+          '-x',
+          `socks5h://${locked.ready.proxy}`,
+          `http://${name}/`,
+        );
         expect(`${name} ${stdout}${stderr}`).toBe(`${name} 200`);
       }
     } finally {

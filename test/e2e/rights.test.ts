@@ -38,7 +38,15 @@ describe('rights', () => {
     expect(kt.ready).toMatchObject({ mode: 'agentless', agent: null });
     expect(kt.ready.reduced.join(' ')).toMatch(/no UDP/);
     for (const name of ['gateway', 'orders.shop', 'stock:8080', 'db-0.db:8080', 'gateway.shop.svc.cluster.local']) {
-      const { stdout, stderr } = await curl('-w', '%{http_code}', '-o', '/dev/null', '-x', `socks5h://${kt.ready.proxy}`, `http://${name}/healthz`);
+      const { stdout, stderr } = await curl(
+        '-w',
+        '%{http_code}',
+        '-o',
+        '/dev/null',
+        '-x',
+        `socks5h://${kt.ready.proxy}`,
+        `http://${name}/healthz`,
+      );
       expect(`${name} ${stdout}${stderr}`).toBe(`${name} 200`);
     }
     const refused = await curl('-x', `socks5h://${kt.ready.proxy}`, 'http://empty/');
@@ -57,7 +65,12 @@ describe('what the cluster refuses', () => {
       kind: 'List',
       items: [
         { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'kt-e2e-full' } },
-        { apiVersion: 'v1', kind: 'ResourceQuota', metadata: { name: 'none', namespace: 'kt-e2e-full' }, spec: { hard: { pods: '0' } } },
+        {
+          apiVersion: 'v1',
+          kind: 'ResourceQuota',
+          metadata: { name: 'none', namespace: 'kt-e2e-full' },
+          spec: { hard: { pods: '0' } },
+        },
         {
           apiVersion: 'rbac.authorization.k8s.io/v1',
           kind: 'RoleBinding',
@@ -81,9 +94,13 @@ describe('what the cluster refuses', () => {
     expect((await kt.exited).code).toBe(3);
     const step = kt.events.find((event) => event.type === 'step' && event.id === 'agent' && event.state === 'started');
     const pod = step?.type === 'step' ? step.text.replace('agent pod ', '') : '';
-    await kubectl(['wait', '--for=delete', `pod/${pod}`, '--timeout=30s']).catch((wait: Error) => expect(wait.message).toMatch(/not found|NotFound/));
+    await kubectl(['wait', '--for=delete', `pod/${pod}`, '--timeout=30s']).catch((wait: Error) =>
+      expect(wait.message).toMatch(/not found|NotFound/),
+    );
     // Within 5 s of the event in which the kubelet said so.
-    const events = JSON.parse(await kubectl(['get', 'events', '--field-selector', `involvedObject.name=${pod}`, '-o', 'json'])) as { items: { reason: string; lastTimestamp: string; firstTimestamp: string }[] };
+    const events = JSON.parse(
+      await kubectl(['get', 'events', '--field-selector', `involvedObject.name=${pod}`, '-o', 'json']),
+    ) as { items: { reason: string; lastTimestamp: string; firstTimestamp: string }[] };
     const failed = events.items.find((event) => event.reason === 'Failed');
     expect(Date.parse(error.time) - Date.parse(failed?.firstTimestamp ?? '')).toBeLessThan(5_000 + 1_000);
   });
@@ -98,7 +115,17 @@ describe('what the cluster refuses', () => {
 
   test('Pod Security: the text of the API server', async () => {
     // kt's own agent passes "restricted", so one that does not is made of it.
-    const manifest = structuredClone(agentPod({ name: 'kt-agent-e2e-psa', session: 'e2e', code: '', token: 'x', version: '0', user: 'e2e', host: 'e2e' })) as { spec: { securityContext: object } };
+    const manifest = structuredClone(
+      agentPod({
+        name: 'kt-agent-e2e-psa',
+        session: 'e2e',
+        code: '',
+        token: 'x',
+        version: '0',
+        user: 'e2e',
+        host: 'e2e',
+      }),
+    ) as { spec: { securityContext: object } };
     manifest.spec.securityContext = {};
     const api = new ClusterApi(await loadClusterConfig({ kubeconfig: laptop.kubeconfig('dev'), namespace: 'locked' }));
     try {

@@ -8,17 +8,27 @@ import { curl, execute, kubectl, Laptop } from './support/kt.ts';
 const laptop = new Laptop();
 afterAll(() => laptop.close());
 
-const agents = async (): Promise<string> => (await kubectl(['get', 'pods', '-l', 'kt/role=egress', '-o', 'name'])).trim();
+const agents = async (): Promise<string> =>
+  (await kubectl(['get', 'pods', '-l', 'kt/role=egress', '-o', 'name'])).trim();
 
 /** Resolves when the pod object is gone; kubectl waits on a watch. */
-const gone = (pod: string, limit: string): Promise<string> => kubectl(['wait', '--for=delete', `pod/${pod}`, `--timeout=${limit}`]);
+const gone = (pod: string, limit: string): Promise<string> =>
+  kubectl(['wait', '--for=delete', `pod/${pod}`, `--timeout=${limit}`]);
 
 describe('nothing is left behind', () => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     test(`after ${signal}: laptop untouched, cluster clean, exit code 0`, async () => {
       const before = fingerprint();
       const kt = await laptop.connect();
-      const answer = await curl('-x', `socks5h://${kt.ready.proxy}`, '-o', '/dev/null', '-w', '%{http_code}', 'http://gateway/');
+      const answer = await curl(
+        '-x',
+        `socks5h://${kt.ready.proxy}`,
+        '-o',
+        '/dev/null',
+        '-w',
+        '%{http_code}',
+        'http://gateway/',
+      );
       expect(answer.stdout).toBe('200');
       expect(fingerprint()).toEqual(before);
       const agent = kt.ready.agent ?? '';

@@ -8,12 +8,22 @@ import { outputOf } from '../output.ts';
 export async function clean(args: Arguments): Promise<number> {
   const output = outputOf(args);
   try {
-    const named = (name: string): Record<string, string> => (typeof args[name] === 'string' ? { [name]: args[name] } : {});
+    const named = (name: string): Record<string, string> =>
+      typeof args[name] === 'string' ? { [name]: args[name] } : {};
     const config = await loadClusterConfig({ ...named('kubeconfig'), ...named('context'), ...named('namespace') });
     const api = new ClusterApi(config);
     try {
-      const removed = await cleanAgents(api, config.namespace, typeof args['session'] === 'string' ? args['session'] : undefined);
-      output.result({ removed }, removed.length === 0 ? [`nothing of kt is left in ${config.namespace}`] : removed.map((name) => `removed pod ${name}`));
+      const removed = await cleanAgents(
+        api,
+        config.namespace,
+        typeof args['session'] === 'string' ? args['session'] : undefined,
+      );
+      output.result(
+        { removed },
+        removed.length === 0
+          ? [`nothing of kt is left in ${config.namespace}`]
+          : removed.map((name) => `removed pod ${name}`),
+      );
     } finally {
       api.close();
     }

@@ -14,10 +14,16 @@ interface Explanation {
 export async function route(args: Arguments): Promise<number> {
   const output = outputOf(args);
   try {
-    const session = await findSession({ namespace: args['namespace'] as string | undefined, context: args['context'] as string | undefined });
+    const session = await findSession({
+      namespace: args['namespace'] as string | undefined,
+      context: args['context'] as string | undefined,
+    });
     if (!session) throw new KtError('SESSION_NONE', 'no session to ask', { hint: 'start one with `kt connect`' });
     const answer = await ask<Explanation>(session.path, { ask: 'route', host: String(args['host']) });
-    output.result(answer, [`${answer.host}: ${answer.via}, ${answer.rule}`, ...answer.steps.map((step) => `  ${step.matched ? '▸' : ' '} ${step.rule}`)]);
+    output.result(answer, [
+      `${answer.host}: ${answer.via}, ${answer.rule}`,
+      ...answer.steps.map((step) => `  ${step.matched ? '▸' : ' '} ${step.rule}`),
+    ]);
     return 0;
   } catch (error) {
     return output.failure(error);

@@ -12,15 +12,25 @@ import { outputOf } from '../output.ts';
 export async function runProgram(args: Arguments, version: string): Promise<number> {
   const output = outputOf(args);
   const quiet = (event: SessionEvent): void => {
-    const trouble = event.type === 'warning' || event.type === 'error' || (event.type === 'step' && (event.state === 'waiting' || event.state === 'failed'));
-    if (output.json || args['debug'] === true || trouble || event.type === 'link' || (event.type === 'agent' && event.state === 'lost')) {
+    const trouble =
+      event.type === 'warning' ||
+      event.type === 'error' ||
+      (event.type === 'step' && (event.state === 'waiting' || event.state === 'failed'));
+    if (
+      output.json ||
+      args['debug'] === true ||
+      trouble ||
+      event.type === 'link' ||
+      (event.type === 'agent' && event.state === 'lost')
+    ) {
       if (event.type !== 'link' || event.state === 'down' || output.json) output.event(event);
     }
   };
   const command = commandOf(args);
   let session: Session | undefined;
   try {
-    if (command.length === 0) throw new KtError('USAGE', 'no program was named', { hint: 'kt run -- mvn spring-boot:run' });
+    if (command.length === 0)
+      throw new KtError('USAGE', 'no program was named', { hint: 'kt run -- mvn spring-boot:run' });
     const wanted = sessionArguments(args);
     const open = await findSession({ namespace: wanted.namespace, context: wanted.context });
     let join: JoinInfo;

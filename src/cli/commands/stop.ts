@@ -13,14 +13,22 @@ const LOOK_MS = 50;
 export async function stop(args: Arguments): Promise<number> {
   const output = outputOf(args);
   try {
-    const one = args['all'] === true ? undefined : await findSession({ namespace: args['namespace'] as string | undefined, context: args['context'] as string | undefined });
+    const one =
+      args['all'] === true
+        ? undefined
+        : await findSession({
+            namespace: args['namespace'] as string | undefined,
+            context: args['context'] as string | undefined,
+          });
     const sessions = args['all'] === true ? await findSessions() : one ? [one] : [];
-    if (sessions.length === 0) throw new KtError('SESSION_NONE', 'no session is there to stop', { hint: '`kt status` shows them' });
+    if (sessions.length === 0)
+      throw new KtError('SESSION_NONE', 'no session is there to stop', { hint: '`kt status` shows them' });
     for (const { path, status } of sessions) {
       await ask(path, { ask: 'stop' });
       const end = Date.now() + END_MS;
       while (alive(status.pid) && existsSync(path)) {
-        if (Date.now() > end) throw new KtError('SESSION_LOST', `session ${status.session} (pid ${status.pid}) does not end`);
+        if (Date.now() > end)
+          throw new KtError('SESSION_LOST', `session ${status.session} (pid ${status.pid}) does not end`);
         await wait(LOOK_MS);
       }
     }

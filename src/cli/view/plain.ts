@@ -25,7 +25,9 @@ export function plainLines(event: SessionEvent, verbose: boolean): string[] {
       if (event.state === 'down') return [`  ○ link down: ${event.reason ?? 'no reason given'}; new connections wait`];
       return verbose && event.state === 'retry' ? [`    next try: ${event.reason ?? ''}`] : [];
     case 'agent':
-      return event.state === 'lost' ? [`  ○ agent ${event.pod} is lost: ${event.reason ?? ''}; making another one`] : [];
+      return event.state === 'lost'
+        ? [`  ○ agent ${event.pod} is lost: ${event.reason ?? ''}; making another one`]
+        : [];
     case 'warning':
       return [`  ! ${event.message}`, ...(event.hint ? [`    ${event.hint}`] : [])];
     case 'error':

@@ -6,7 +6,8 @@ export const DATAGRAM_BYTES_MAX = 65_507;
 
 /** The datagram with its length in front. Throws RangeError over DATAGRAM_BYTES_MAX. */
 export function encodeDatagram(datagram: Uint8Array): Buffer {
-  if (datagram.length > DATAGRAM_BYTES_MAX) throw new RangeError(`a datagram of ${datagram.length} bytes does not fit UDP`);
+  if (datagram.length > DATAGRAM_BYTES_MAX)
+    throw new RangeError(`a datagram of ${datagram.length} bytes does not fit UDP`);
   const framed = Buffer.allocUnsafe(2 + datagram.length);
   framed.writeUInt16BE(datagram.length, 0);
   framed.set(datagram, 2);

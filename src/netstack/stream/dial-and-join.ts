@@ -48,6 +48,7 @@ export async function dialAndJoin(options: DialAndJoinOptions): Promise<Carried>
     const settle = client.readableLength === 0;
     dialing = dialer.dial(target, { signal: opening.signal, settle });
     connection = await unlessAborted(dialing, opening.signal);
+    connection.stream.on('error', ignore);
     early.flowInto(connection.stream);
     await unlessAborted(connection.opened, opening.signal);
   } catch (cause) {
@@ -63,45 +64,46 @@ export async function dialAndJoin(options: DialAndJoinOptions): Promise<Carried>
     client.off('close', gone);
   }
   if (client.destroyed) {
-    connection.stream.on('error', ignore).destroy();
+    connection.stream.destroy();
     return { error: new KtError('CANCELLED', 'the client went away during the dial') };
   }
   options.onOpened();
   return joinStreams(client, connection.stream);
 }
 
-/**
- * Moves what the client sends before the dial is decided, up to the limit. It never takes the stream's end: read() of exactly what is
- * there does not emit 'end', so the half-close is still there for joinStreams.
- */
+/** Moves what the client sends before the dial is decided, up to the limit, and its half-close. */
 class EarlyData {
   readonly #client: Duplex;
-  readonly #onReadable = (): void => this.#move();
+  readonly #move = (): void => this.#pass();
   #stream: Duplex | undefined;
   #left = EARLY_BYTES_MAX;
 
   constructor(client: Duplex) {
     this.#client = client;
-    client.on('readable', this.#onReadable);
+    client.on('readable', this.#move).on('end', this.#move);
   }
 
   flowInto(stream: Duplex): void {
     this.#stream = stream;
-    this.#move();
+    this.#pass();
   }
 
   stop(): void {
     this.#stream = undefined;
-    this.#client.off('readable', this.#onReadable);
+    this.#client.off('readable', this.#move).off('end', this.#move);
   }
 
-  #move(): void {
-    while (this.#stream !== undefined && this.#left > 0 && this.#client.readableLength > 0) {
-      const chunk = this.#client.read(Math.min(this.#client.readableLength, this.#left)) as Buffer | null;
+  #pass(): void {
+    const [client, stream] = [this.#client, this.#stream];
+    if (stream === undefined) return;
+    while (this.#left > 0 && client.readableLength > 0) {
+      // Never a bare read(): with the limit reached the rest stays in the socket.
+      const chunk = client.read(Math.min(client.readableLength, this.#left)) as Buffer | null;
       if (chunk === null) return;
       this.#left -= chunk.length;
-      this.#stream.write(chunk);
+      stream.write(chunk);
     }
+    if (client.readableEnded) stream.end();
   }
 }
 

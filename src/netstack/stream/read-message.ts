@@ -20,7 +20,8 @@ export function readMessage(stream: Duplex, limitMs: number): Promise<unknown> {
       finish();
       reject(error);
     };
-    const onEnd = (): void => fail(stream.errored ?? new KtError('LINK_LOST', 'the stream ended before its first message'));
+    const onEnd = (): void =>
+      fail(stream.errored ?? new KtError('LINK_LOST', 'the stream ended before its first message'));
     const onReadable = (): void => {
       for (let chunk: Buffer | null = stream.read(); chunk !== null; chunk = stream.read()) {
         let message: ReturnType<MessageDecoder['push']>;

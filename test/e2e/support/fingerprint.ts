@@ -12,13 +12,23 @@ const COMMANDS: readonly (readonly string[])[] = [
   ['ip', '-o', 'tuntap'],
   ['nft', 'list', 'ruleset'],
 ];
-const FILES = ['/etc/hosts', '/etc/resolv.conf', '/etc/nsswitch.conf', '/etc/environment', '/proc/sys/net/ipv4/ip_forward', '/proc/sys/net/ipv4/ip_unprivileged_port_start'];
+const FILES = [
+  '/etc/hosts',
+  '/etc/resolv.conf',
+  '/etc/nsswitch.conf',
+  '/etc/environment',
+  '/proc/sys/net/ipv4/ip_forward',
+  '/proc/sys/net/ipv4/ip_unprivileged_port_start',
+];
 
 function output(command: readonly string[]): string {
   const [file = '', ...args] = command;
   try {
     // Lifetimes of addresses count down by themselves.
-    return execFileSync(file, [...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).replaceAll(/(valid|preferred)_lft \S+/g, '');
+    return execFileSync(file, [...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).replaceAll(
+      /(valid|preferred)_lft \S+/g,
+      '',
+    );
   } catch (error) {
     return `none: ${(error as NodeJS.ErrnoException).code ?? 'failed'}`;
   }
@@ -26,7 +36,9 @@ function output(command: readonly string[]): string {
 
 function etc(): string {
   const hash = createHash('sha256');
-  for (const entry of readdirSync('/etc', { recursive: true, withFileTypes: true }).toSorted((a, b) => join(a.parentPath, a.name).localeCompare(join(b.parentPath, b.name)))) {
+  for (const entry of readdirSync('/etc', { recursive: true, withFileTypes: true }).toSorted((a, b) =>
+    join(a.parentPath, a.name).localeCompare(join(b.parentPath, b.name)),
+  )) {
     if (!entry.isFile()) continue;
     hash.update(join(entry.parentPath, entry.name)).update(readFileSync(join(entry.parentPath, entry.name)));
   }

@@ -61,7 +61,10 @@ export class Laptop {
   }
 
   /** Starts kt with these arguments. `stdin` as for spawn. */
-  start(args: readonly string[], options: { user?: User; env?: NodeJS.ProcessEnv; cwd?: string; input?: string } = {}): Running {
+  start(
+    args: readonly string[],
+    options: { user?: User; env?: NodeJS.ProcessEnv; cwd?: string; input?: string } = {},
+  ): Running {
     const child = spawn(this.node, [this.kt, ...args], {
       uid: UID,
       gid: UID,
@@ -76,7 +79,10 @@ export class Laptop {
   }
 
   /** Starts `kt connect --output json` on free ports and waits for `ready`. */
-  async connect(args: readonly string[] = [], options: { user?: User; env?: NodeJS.ProcessEnv } = {}): Promise<Running & { ready: Ready }> {
+  async connect(
+    args: readonly string[] = [],
+    options: { user?: User; env?: NodeJS.ProcessEnv } = {},
+  ): Promise<Running & { ready: Ready }> {
     const running = this.start(['connect', '--output', 'json', '--proxyPort', '0', '--dnsPort', '0', ...args], options);
     const ready = (await running.event('ready')) as Ready;
     return Object.assign(running, { ready });
@@ -126,14 +132,20 @@ export class Running {
   }
 
   /** The first event of the type that fits, also one that was before; fails when kt ends first or the limit passes. */
-  event<T extends SessionEvent['type']>(type: T, fits: (event: Extract<StampedEvent, { type: T }>) => boolean = () => true, from = 0): Promise<Extract<StampedEvent, { type: T }>> {
+  event<T extends SessionEvent['type']>(
+    type: T,
+    fits: (event: Extract<StampedEvent, { type: T }>) => boolean = () => true,
+    from = 0,
+  ): Promise<Extract<StampedEvent, { type: T }>> {
     return new Promise((resolve, reject) => {
       const done = (): void => {
         clearTimeout(timer);
         this.#waiting.delete(look);
       };
       const look = (): void => {
-        const found = this.events.slice(from).find((event): event is Extract<StampedEvent, { type: T }> => event.type === type && fits(event as never));
+        const found = this.events
+          .slice(from)
+          .find((event): event is Extract<StampedEvent, { type: T }> => event.type === type && fits(event as never));
         if (found) {
           done();
           resolve(found);
@@ -159,16 +171,26 @@ export class Running {
 }
 
 /** Runs a program to its end. Never rejects: a code other than 0 is an answer too. */
-export function execute(file: string, args: readonly string[], options: { env?: NodeJS.ProcessEnv; timeoutMs?: number } = {}): Promise<{ code: number; stdout: string; stderr: string }> {
+export function execute(
+  file: string,
+  args: readonly string[],
+  options: { env?: NodeJS.ProcessEnv; timeoutMs?: number } = {},
+): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
-    execFile(file, [...args], { timeout: options.timeoutMs ?? 30_000, env: options.env ?? process.env, maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
-      const code = error ? (typeof error.code === 'number' ? error.code : 255) : 0;
-      resolve({ code, stdout, stderr });
-    });
+    execFile(
+      file,
+      [...args],
+      { timeout: options.timeoutMs ?? 30_000, env: options.env ?? process.env, maxBuffer: 64 * 1024 * 1024 },
+      (error, stdout, stderr) => {
+        const code = error ? (typeof error.code === 'number' ? error.code : 255) : 0;
+        resolve({ code, stdout, stderr });
+      },
+    );
   });
 }
 
-export const curl = (...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> => execute('curl', ['-sS', '--max-time', '20', ...args]);
+export const curl = (...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> =>
+  execute('curl', ['-sS', '--max-time', '20', ...args]);
 
 /** kubectl as a user of the cluster (default dev). */
 export async function kubectl(args: readonly string[], user: User | 'admin' = 'dev', input?: string): Promise<string> {
