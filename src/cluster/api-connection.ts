@@ -10,7 +10,7 @@ import {
 } from 'node:tls';
 import { KtError } from '../errors.ts';
 import type { ClusterConfig, TlsSettings } from './config.ts';
-import { connectionError } from './connection-errors.ts';
+import { connectionError, timedOut } from './connection-errors.ts';
 import { invalid } from './kubeconfig.ts';
 
 /** Milliseconds for TCP, proxy and TLS together. */
@@ -66,8 +66,7 @@ export async function connectToApi(
   } catch (error) {
     if (signal?.aborted)
       throw new KtError('CANCELLED', 'cancelled while connecting to the API server', { cause: error });
-    if (limit.aborted)
-      throw connectionError(Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' }), config.server);
+    if (limit.aborted) throw timedOut(config.server, error);
     throw connectionError(error, config.server);
   }
 }

@@ -41,7 +41,7 @@ export function connectionError(error: unknown, server: string): KtError {
       { cause: error },
     );
   }
-  const cause = CAUSES[code] ?? (code === 'ERR_SOCKET_CONNECTION_TIMEOUT' ? CAUSES['ETIMEDOUT'] : message);
+  const cause = CAUSES[code] ?? message;
   return new KtError('API_UNREACHABLE', `can't reach the API server ${server}: ${cause}`, {
     hint: 'is the network (VPN, proxy) up, and does kubectl reach it?',
     cause: error,
@@ -51,4 +51,8 @@ export function connectionError(error: unknown, server: string): KtError {
 /** OpenSSL's `C0…:error:0A000412:SSL routines:ssl3_read_bytes:ssl/tls alert bad certificate:file:line:…` → the reason. */
 function plainReason(message: string): string {
   return message.split(':')[4] ?? message;
+}
+
+export function timedOut(server: string, cause?: unknown): KtError {
+  return connectionError(Object.assign(new Error('no answer in time', { cause }), { code: 'ETIMEDOUT' }), server);
 }

@@ -3,12 +3,14 @@
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { SecureContext } from 'node:tls';
-import { asKtError, KtError } from '../errors.ts';
+import { KtError } from '../errors.ts';
 import { connectToApi, secureContext } from './api-connection.ts';
 import type { ClusterConfig } from './config.ts';
-import { connectionError } from './connection-errors.ts';
+import { connectionError, timedOut } from './connection-errors.ts';
 import type { Credentials } from './credentials.ts';
+import { readJson, readText } from './response-body.ts';
 import { answerError } from './status.ts';
 
 /** Milliseconds for a whole request. */
@@ -17,8 +19,9 @@ const REQUEST_MS = 30_000;
 const IDLE_MS = 45_000;
 /** Connections at once: a burst of access reviews and watches; more would be load for the API server without gain. */
 const CONNECTIONS_MAX = 32;
-/** A list of all pods of a big namespace is some MiB. */
-const RESPONSE_MAX_BYTES = 64 * 1024 * 1024;
+/** Attempts of a request that a busy API server puts off, and the longest wait between them (client-go: 10, and what the server says). */
+const BUSY_ATTEMPTS = 4;
+const BUSY_WAIT_MAX_MS = 5_000;
 /** A Status, or the page of a proxy. */
 const ERROR_MAX_BYTES = 64 * 1024;
 
@@ -34,8 +37,10 @@ export interface RequestOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+/** One client certificate and the connections that carry it. */
 interface Identity {
-  readonly credentials: Credentials;
+  readonly certificate: string | undefined;
+  readonly key: string | undefined;
   readonly secure: () => SecureContext;
   readonly agent: Agent;
 }
@@ -50,39 +55,37 @@ export class ClusterApi {
   }
 
   /**
-   * Sends a request and gives the JSON answer. Rejects with a KtError: RIGHTS_MISSING, CREDENTIALS_REJECTED, API_STATUS (cause: the Status),
-   * API_UNREACHABLE, API_TLS, API_PROXY, CANCELLED.
+   * Sends a request and gives the JSON answer. Rejects with a KtError: RIGHTS_MISSING, CREDENTIALS_REJECTED, CREDENTIALS_PLUGIN,
+   * API_STATUS (cause: the Status), API_UNREACHABLE, API_TLS, API_PROXY, CANCELLED.
    */
   async request<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
-    const limit = AbortSignal.timeout(options.timeoutMs ?? REQUEST_MS);
-    const signal = AbortSignal.any([limit, this.#closed.signal, ...(options.signal ? [options.signal] : [])]);
-    try {
-      const response = await this.open(method, path, { ...options, signal });
-      const text = await readText(response, RESPONSE_MAX_BYTES);
-      return (text === '' ? undefined : JSON.parse(text)) as T;
-    } catch (error) {
-      throw this.#explain(error, limit, options.signal);
-    }
+    return this.#limited(options, async (signal) =>
+      readJson<T>(await this.#open(method, path, { ...options, signal })),
+    );
   }
 
-  /** Sends a request and gives the answer's body as a stream, once its status says success. The caller reads or destroys it. */
+  /**
+   * Sends a request and gives the answer's body as a stream, once its status says success; rejects as `request` does. `timeoutMs`
+   * counts until then; `signal` also ends the stream. The caller reads it to its end or destroys it.
+   */
   async open(method: string, path: string, options: RequestOptions = {}): Promise<IncomingMessage> {
-    for (let retried = false; ; retried = true) {
-      const identity = await this.#current(options.signal);
-      const response = await this.#send(identity, method, path, options);
-      const status = response.statusCode ?? 0;
-      if (status >= 200 && status < 300) return response;
-      const body = await readText(response, ERROR_MAX_BYTES).catch(() => '');
-      if (status === 401 && !retried && this.config.credentials.rejected(identity.credentials)) continue;
-      throw answerError({ method, path, status, body, credentials: identity.credentials, config: this.config });
-    }
+    return this.#limited(options, async (signal) => {
+      const response = await this.#open(method, path, { ...options, signal });
+      response.on('error', () => undefined);
+      const abort = (): void => void response.destroy(new KtError('CANCELLED', 'the request was cancelled'));
+      for (const end of [this.#closed.signal, options.signal]) {
+        end?.addEventListener('abort', abort, { once: true });
+        response.once('close', () => end?.removeEventListener('abort', abort));
+      }
+      return response;
+    });
   }
 
-  /** A new connection that nobody else uses, with the header fields of the user: for upgrades. */
-  async connect(signal?: AbortSignal): Promise<{ socket: Socket; credentials: Credentials }> {
+  /** A new connection that nobody else uses, and the header fields of the user: for upgrades. */
+  async connect(signal?: AbortSignal): Promise<{ readonly socket: Socket; readonly credentials: Credentials }> {
     const both = signal ? AbortSignal.any([signal, this.#closed.signal]) : this.#closed.signal;
-    const { credentials, secure } = await this.#current(both);
-    return { credentials, socket: await connectToApi(this.config, secure, both) };
+    const credentials = await this.config.credentials.current(both);
+    return { credentials, socket: await connectToApi(this.config, this.#identify(credentials).secure, both) };
   }
 
   /** Ends kept connections and requests under way. */
@@ -91,73 +94,90 @@ export class ClusterApi {
     this.#identity?.agent.destroy();
   }
 
-  async #current(signal?: AbortSignal): Promise<Identity> {
+  /** Connections carry the client certificate: with another one they must not be used again. */
+  #identify({ certificate, key }: Credentials): Identity {
     if (this.#closed.signal.aborted) throw new KtError('CANCELLED', 'the connection to the cluster was closed');
-    const credentials = await this.config.credentials.current(signal);
     const before = this.#identity;
-    const { certificate, key } = credentials;
-    // Connections carry the client certificate: with another one they must not be used again.
-    if (before && before.credentials.certificate === certificate && before.credentials.key === key) {
-      return { ...before, credentials };
-    }
+    if (before && before.certificate === certificate && before.key === key) return before;
     let context: SecureContext | undefined;
-    const secure = (): SecureContext => (context ??= secureContext(this.config.tls, certificate, key));
-    const agent = new ApiAgent(this.config, secure);
-    this.#identity = { credentials, secure, agent };
+    const secure = (): SecureContext => {
+      context ??= secureContext(this.config.tls, certificate, key);
+      return context;
+    };
+    this.#identity = { certificate, key, secure, agent: new ApiAgent(this.config, secure) };
     if (before) endIdle(before.agent);
     return this.#identity;
   }
 
-  #send(
-    { agent, credentials }: Identity,
-    method: string,
-    path: string,
-    options: RequestOptions,
-  ): Promise<IncomingMessage> {
-    const url = new URL(`${this.config.server}${path}`);
-    for (const [name, value] of Object.entries(options.query ?? {}))
-      if (value !== undefined) url.searchParams.set(name, String(value));
-    const body = options.body === undefined ? undefined : Buffer.from(JSON.stringify(options.body));
-    const headers: Record<string, string | readonly string[]> = {
-      Accept: 'application/json',
-      'User-Agent': 'kt',
-      ...credentials.headers,
-    };
-    if (body)
-      Object.assign(headers, {
-        'Content-Type': options.contentType ?? 'application/json',
-        'Content-Length': String(body.length),
-      });
-    return new Promise((resolve, reject) => {
-      const request = httpRequest({
-        agent,
-        method,
-        host: url.hostname,
-        port: url.port,
-        path: url.pathname + url.search,
-        headers: { Host: url.host, ...headers },
-        ...(options.signal ? { signal: options.signal } : {}),
-      });
-      request.once('response', resolve).once('error', reject);
-      request.end(body);
-    });
+  /** Runs `work` under a signal that ends it in time, when the caller wants, and when this API is closed. */
+  async #limited<T>(options: RequestOptions, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const limit = new AbortController();
+    const abort = (): void => limit.abort();
+    const timer = setTimeout(abort, options.timeoutMs ?? REQUEST_MS);
+    const ends = [this.#closed.signal, ...(options.signal ? [options.signal] : [])];
+    for (const end of ends) end.addEventListener('abort', abort, { once: true });
+    try {
+      if (ends.some((end) => end.aborted)) abort();
+      return await work(limit.signal);
+    } catch (error) {
+      if (ends.some((end) => end.aborted)) {
+        throw new KtError('CANCELLED', 'the request to the API server was cancelled', { cause: error });
+      }
+      if (!limit.signal.aborted) throw connectionError(error, this.config.server);
+      // Other kept connections may be dead in the same way: after the laptop slept, say.
+      if (this.#identity) endIdle(this.#identity.agent);
+      throw timedOut(this.config.server, error);
+    } finally {
+      clearTimeout(timer);
+      for (const end of ends) end.removeEventListener('abort', abort);
+    }
   }
 
-  #explain(error: unknown, limit: AbortSignal, signal: AbortSignal | undefined): KtError {
-    if (error instanceof KtError && error.code !== 'CANCELLED') return error;
-    if (signal?.aborted || this.#closed.signal.aborted)
-      return new KtError('CANCELLED', 'the request to the API server was cancelled', { cause: error });
-    if (limit.aborted)
-      return connectionError(
-        Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT', cause: error }),
-        this.config.server,
-      );
-    if (error instanceof SyntaxError)
-      return asKtError(
-        new Error('the API server answered with something that is not JSON', { cause: error }),
-        'API_STATUS',
-      );
-    return connectionError(error, this.config.server);
+  async #open(
+    method: string,
+    path: string,
+    options: RequestOptions & { signal: AbortSignal },
+  ): Promise<IncomingMessage> {
+    let renewed = false;
+    for (let attempt = 1; ; attempt += 1) {
+      const credentials = await this.config.credentials.current(options.signal);
+      const response = await this.#send(credentials, method, path, options);
+      const status = response.statusCode ?? 0;
+      if (status >= 200 && status < 300) return response;
+      const body = await readText(response, ERROR_MAX_BYTES).catch(() => '');
+      const pause = retryAfter(response, status);
+      if (pause !== undefined && attempt < BUSY_ATTEMPTS) await wait(pause, undefined, { signal: options.signal });
+      else if (status === 401 && !renewed && this.config.credentials.rejected(credentials)) renewed = true;
+      else throw answerError({ method, path, status, body, credentials, config: this.config });
+    }
+  }
+
+  async #send(
+    credentials: Credentials,
+    method: string,
+    path: string,
+    options: RequestOptions & { signal: AbortSignal },
+  ): Promise<IncomingMessage> {
+    const { agent } = this.#identify(credentials);
+    const url = new URL(this.config.server + path);
+    for (const [name, value] of Object.entries(options.query ?? {})) {
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    }
+    const body = options.body === undefined ? undefined : Buffer.from(JSON.stringify(options.body));
+    const type = body && { 'Content-Type': options.contentType ?? 'application/json', 'Content-Length': body.length };
+    const headers = { Host: url.host, Accept: 'application/json', 'User-Agent': 'kt', ...type, ...credentials.headers };
+    return new Promise((resolve, reject) => {
+      const request = httpRequest({ agent, method, path: url.pathname + url.search, headers, signal: options.signal });
+      request.once('response', resolve);
+      request.on('error', (error: NodeJS.ErrnoException) => {
+        // The server closed a kept connection while the request was on its way. Only what changes nothing is asked again.
+        const stale = request.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
+        if (stale && method === 'GET' && !options.signal.aborted)
+          resolve(this.#send(credentials, method, path, options));
+        else reject(error);
+      });
+      request.end(body);
+    });
   }
 }
 
@@ -183,16 +203,10 @@ function endIdle(agent: Agent): void {
   for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
 }
 
-async function readText(response: IncomingMessage, limit: number): Promise<string> {
-  const pieces: Buffer[] = [];
-  let length = 0;
-  for await (const piece of response as AsyncIterable<Buffer>) {
-    length += piece.length;
-    if (length > limit) {
-      response.destroy();
-      throw new KtError('API_STATUS', `the API server's answer is larger than ${limit / 1024} KiB`);
-    }
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces).toString('utf8');
+/** Milliseconds to wait before asking again, where a busy server says so (429, or a 5xx with Retry-After). */
+function retryAfter(response: IncomingMessage, status: number): number | undefined {
+  const field = response.headers['retry-after'];
+  const seconds = Number(field);
+  if (field === undefined || !(status === 429 || status >= 500) || !(seconds >= 0)) return undefined;
+  return Math.min(seconds * 1000, BUSY_WAIT_MAX_MS);
 }
