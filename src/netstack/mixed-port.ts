@@ -5,7 +5,7 @@ import type { Credentials } from './credentials.ts';
 import type { Dialer } from './dialer.ts';
 import { HttpProxy } from './http/proxy.ts';
 import { type Listener, listen } from './listener.ts';
-import type { ProxyLog } from './proxy-log.ts';
+import { formatLogEntry, type ProxyLog, type ProxyLogEntry } from './proxy-log.ts';
 import { serveSocks } from './socks/server.ts';
 import { VERSION_4 } from './socks/socks4.codec.ts';
 import { VERSION } from './socks/socks5.codec.ts';
@@ -20,7 +20,8 @@ export interface MixedPortOptions {
   readonly dialer: Dialer;
   /** Asked for on both protocols where set; SOCKS4, which has no password, is then refused. */
   readonly auth?: Credentials | undefined;
-  readonly log?: ProxyLog | undefined;
+  /** One line for each connection that opened, failed, ended or was turned away, and the same as fields. */
+  readonly log?: ((line: string, entry: ProxyLogEntry) => void) | undefined;
   /** Default 'both'. */
   readonly protocols?: 'both' | 'socks' | 'http' | undefined;
   /** The flag that sets this port, for the error's hint. Default `--proxyPort`. */
@@ -37,16 +38,22 @@ export interface MixedPortOptions {
 
 /** Rejects with LISTEN_FAILED. */
 export async function listenMixedPort(options: MixedPortOptions): Promise<Listener> {
-  const { host, port, dialer, auth, log, protocols = 'both', connectionsMax } = options;
+  const { host, port, dialer, auth, protocols = 'both', connectionsMax, firstByteMs = FIRST_BYTE_MS } = options;
+  const log: ProxyLog | undefined = options.log && ((entry) => options.log?.(formatLogEntry(entry), entry));
   const http = new HttpProxy({ dialer, auth, log, headersMs: options.headersMs });
   const socks = { dialer, auth, log, handshakeMs: options.handshakeMs };
+  const silent = (): void => {
+    log?.({ door: 'listener', event: 'rejected', reason: `no byte within ${firstByteMs} ms` });
+  };
   const onSocket = (socket: Socket): void => {
     if (protocols === 'socks') serveSocks(socket, socks);
     else if (protocols === 'http') http.accept(socket);
-    else
-      sniff(socket, options, (first) =>
-        first === VERSION || first === VERSION_4 ? serveSocks(socket, socks) : http.accept(socket),
-      );
+    else {
+      sniff(socket, firstByteMs, silent, (first) => {
+        if (first === VERSION || first === VERSION_4) serveSocks(socket, socks);
+        else http.accept(socket);
+      });
+    }
   };
   try {
     const listener = await listen({
@@ -74,16 +81,12 @@ export async function listenMixedPort(options: MixedPortOptions): Promise<Listen
   }
 }
 
-/** Calls back with the first byte, which stays in the socket. */
-function sniff(
-  socket: Socket,
-  { firstByteMs = FIRST_BYTE_MS, log }: MixedPortOptions,
-  onFirst: (byte: number) => void,
-): void {
+/** Calls back with the first byte, which stays in the socket; or closes it where none comes in time. */
+function sniff(socket: Socket, limitMs: number, onSilence: () => void, onFirst: (byte: number) => void): void {
   const timer = setTimeout(() => {
-    log?.({ door: 'listener', event: 'rejected', reason: `no byte within ${firstByteMs} ms` });
+    onSilence();
     socket.destroy();
-  }, firstByteMs);
+  }, limitMs);
   const stop = (): void => {
     clearTimeout(timer);
     socket.off('readable', onReadable).off('end', onEnd).off('close', stop);
@@ -91,8 +94,7 @@ function sniff(
   // A client that only looked whether the port is open.
   const onEnd = (): void => void socket.destroy();
   const onReadable = (): void => {
-    // Exactly what is there: the stream's end, if it came along, is for whoever takes over.
-    const chunk = socket.read(socket.readableLength || undefined) as Buffer | null;
+    const chunk = socket.read(Math.max(socket.readableLength, 1)) as Buffer | null;
     const first = chunk?.[0];
     if (chunk === null || first === undefined) return;
     stop();

@@ -1,7 +1,8 @@
 // What the laptop's listeners (SOCKS, HTTP proxy, mixed port) tell about their clients: one entry for each connection that opened,
-// failed or was turned away. Types only. The session decides what to show; nothing here is needed for the bytes to flow.
+// failed or was turned away. The session decides what to show; nothing here is needed for the bytes to flow.
 import type { ErrorCode } from '../errors.ts';
 import type { Target } from './dialer.ts';
+import { formatAuthority } from './target.codec.ts';
 
 export interface ProxyLogEntry {
   readonly door: 'socks5' | 'socks4' | 'udp' | 'http' | 'connect' | 'upgrade' | 'listener';
@@ -13,3 +14,10 @@ export interface ProxyLogEntry {
 }
 
 export type ProxyLog = (entry: ProxyLogEntry) => void;
+
+/** One line: `connect gateway:80 failed (DIAL_REFUSED): …`. Bytes of a stranger's that it quotes are made printable. */
+export function formatLogEntry({ door, event, target, code, reason }: ProxyLogEntry): string {
+  const where = target === undefined ? '' : ` ${formatAuthority(target)}`;
+  const why = reason === undefined ? '' : `: ${reason.replaceAll(/[^\P{Cc}]+/gu, ' ')}`;
+  return `${door}${where} ${event}${code === undefined ? '' : ` (${code})`}${why}`;
+}

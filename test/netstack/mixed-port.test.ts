@@ -21,7 +21,7 @@ describe('mixed port', () => {
       host: '127.0.0.1',
       port: 0,
       dialer,
-      log: (entry) => entries.push(entry),
+      log: (_, entry) => entries.push(entry),
       ...options,
     });
     return port;

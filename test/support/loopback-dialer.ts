@@ -34,6 +34,7 @@ export class LoopbackDialer implements Dialer {
   readonly flows: Target[] = [];
   openFlows = 0;
   hold: Promise<void> | undefined;
+  onDial: ((target: Target) => void) | undefined;
   readonly names: Record<string, number>;
   readonly failures: Record<string, KtError>;
   readonly #waiters: (() => void)[] = [];
@@ -47,16 +48,35 @@ export class LoopbackDialer implements Dialer {
   dial(target: Target, options: DialOptions = {}): Promise<Connection> {
     const stream = new LoopbackStream();
     this.dials.push({ target, options, stream });
-    for (const wake of this.#waiters.splice(0)) wake();
+    this.onDial?.(target);
+    this.#wake();
     const opened = this.#open(target, stream, options);
-    opened.catch((error: Error) => stream.on('error', () => undefined).destroy(error));
+    opened.catch((error: Error) => stream.destroy(error));
     const connection = { stream, opened };
     return options.settle ? opened.then(() => connection) : Promise.resolve(connection);
   }
 
   /** Resolves when `count` dials were made. */
   async dialled(count: number): Promise<void> {
-    while (this.dials.length < count) await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    while (this.dials.length < count) await this.#changed();
+  }
+
+  /** Resolves when `count` flows were asked for. */
+  async flowing(count: number): Promise<void> {
+    while (this.flows.length < count) await this.#changed();
+  }
+
+  /** Resolves when no more than `count` flows are open. */
+  async flowsClosed(count = 0): Promise<void> {
+    while (this.openFlows > count) await this.#changed();
+  }
+
+  #changed(): Promise<void> {
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiters.splice(0)) wake();
   }
 
   async #open(target: Target, stream: LoopbackStream, { signal }: DialOptions): Promise<void> {
@@ -85,6 +105,7 @@ export class LoopbackDialer implements Dialer {
 
   async datagrams(target: Target): Promise<DatagramFlow> {
     this.flows.push(target);
+    this.#wake();
     await this.hold;
     const failure = this.failures[target.host];
     if (failure !== undefined) throw failure;
@@ -93,6 +114,7 @@ export class LoopbackDialer implements Dialer {
     this.openFlows += 1;
     socket.once('close', () => {
       this.openFlows -= 1;
+      this.#wake();
     });
     const flow: DatagramFlow = {
       send: (datagram) => socket.send(datagram, port, '127.0.0.1'),
@@ -113,16 +135,25 @@ export class LoopbackStream extends Duplex {
   #socket: Socket | undefined;
   #whenConnected: (() => void) | undefined;
   #connected = false;
+  #received = 0;
+  readonly #receiveWaiters: (() => void)[] = [];
   #earlyWaiters: { bytes: number; resolve: () => void }[] = [];
 
   constructor() {
     super({ allowHalfOpen: true, highWaterMark: 64 * 1024 });
+    // A failed dial is told by `opened`; it must not become an uncaught exception besides.
+    this.on('error', () => undefined);
   }
 
   /** Resolves when so many bytes were written while the dial was undecided. */
   async earlyBytes(bytes: number): Promise<Buffer> {
     if (this.early.length < bytes) await new Promise<void>((resolve) => this.#earlyWaiters.push({ bytes, resolve }));
     return this.early;
+  }
+
+  /** Resolves when so many bytes have come from the destination. */
+  async receivedBytes(bytes: number): Promise<void> {
+    while (this.#received < bytes) await new Promise<void>((resolve) => this.#receiveWaiters.push(resolve));
   }
 
   connect(port: number): Promise<void> {
@@ -136,6 +167,8 @@ export class LoopbackStream extends Duplex {
         this.destroy(known);
       });
       socket.on('data', (chunk) => {
+        this.#received += chunk.length;
+        for (const wake of this.#receiveWaiters.splice(0)) wake();
         if (!this.push(chunk)) socket.pause();
       });
       socket.on('end', () => this.push(null));

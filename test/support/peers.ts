@@ -80,6 +80,7 @@ export class RawClient {
   /** Resolves when the other side has closed, by FIN or by RST. */
   readonly closed: Promise<void>;
   ended = false;
+  error: NodeJS.ErrnoException | undefined;
   #held = Buffer.alloc(0);
   #wake: () => void = () => undefined;
 
@@ -95,8 +96,17 @@ export class RawClient {
         this.#wake();
         resolve();
       };
-      this.socket.on('end', over).on('close', over).on('error', over);
+      this.socket.on('end', over).on('close', over);
+      this.socket.on('error', (error) => {
+        this.error = error;
+        over();
+      });
     });
+  }
+
+  /** Bytes that came and were not read yet. */
+  get heldBytes(): number {
+    return this.#held.length;
   }
 
   send(bytes: string | Uint8Array, encoding: BufferEncoding = 'latin1'): this {

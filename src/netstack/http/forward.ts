@@ -7,6 +7,7 @@ import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream';
 import { asKtError, KtError } from '../../errors.ts';
 import type { Target } from '../dialer.ts';
+import { reset } from '../stream/reset.ts';
 import { errorAnswer, sendAnswer } from './answer.ts';
 import type { DialerAgent } from './dialer-agent.ts';
 import { endToEndFields, fieldValues, pairs, withoutField } from './header-fields.codec.ts';
@@ -170,9 +171,15 @@ class Forward {
       if (answer.rawTrailers.length > 0) response.addTrailers(pairs(answer.rawTrailers));
     });
     // The header leaves now (events, long polls), yet in one packet with a body that is already here.
-    response.cork();
+    // (The socket is corked, not the response: node:http loses chunks when a corked response ends.)
+    const { socket } = response;
+    socket?.cork();
+    setImmediate(() => socket?.uncork());
     response.flushHeaders();
-    setImmediate(() => response.uncork());
+    answer.once('error', () => {
+      // Without chunks and without a length, a plain end would say that this was all.
+      if (!response.chunkedEncoding && answer.headers['content-length'] === undefined && socket) reset(socket);
+    });
     pipeline(answer, response, (error) => onDone(error ? asKtError(error, 'STREAM_RESET') : undefined));
   }
 

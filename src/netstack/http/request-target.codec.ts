@@ -21,7 +21,7 @@ const SCHEMES = new Set(['http', 'ws']);
 
 export function parseRequestTarget(text: string, method = 'GET'): RequestTarget {
   if (text.startsWith('/') || text === '*') return { form: 'origin' };
-  const parts = /^([a-z][a-z0-9+.-]*):\/\/(?:[^/?#@]*@)?([^/?#@]*)([^#]*)/i.exec(text);
+  const parts = /^([a-z][a-z0-9+.-]*):\/\/(?:[^/?#@]*@)?([^/?#@]*)((?:[/?][^#]*)?)(?:#.*)?$/is.exec(text);
   if (parts === null) return { form: 'malformed' };
   const [, scheme = '', authority = '', rest = ''] = parts;
   if (!SCHEMES.has(scheme.toLowerCase())) return { form: 'foreign', scheme: scheme.toLowerCase() };

@@ -1,11 +1,12 @@
 // A request in absolute-form that wants to change the protocol (websocket, h2c; RFC 9110 §7.8): asks the destination, and joins both
 // sides when it agrees. When it does not, its answer goes back and the connection ends. Called by proxy.ts.
 import type { IncomingMessage } from 'node:http';
-import { type Duplex, pipeline } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { asKtError, KtError } from '../../errors.ts';
 import type { Target } from '../dialer.ts';
 import { closeGently } from '../stream/close-gently.ts';
 import { joinStreams } from '../stream/pump.ts';
+import { reset } from '../stream/reset.ts';
 import { encodeAnswer, errorAnswer } from './answer.ts';
 import type { DialerAgent } from './dialer-agent.ts';
 import { connectionTokens, endToEndFields, fieldValues, withoutField } from './header-fields.codec.ts';
@@ -85,11 +86,16 @@ function requestFields({ incoming, authority }: UpgradeOptions): string[] {
 /** The answer without its framing: the end of the connection ends the body. */
 function refusedByDestination(answer: IncomingMessage, socket: Duplex, onDone: (error?: Error) => void): void {
   socket.write(encodeHead(answer, [...endToEndFields(answer.rawHeaders), 'Connection', 'close']));
-  socket.resume();
-  pipeline(answer, socket, (error) => {
-    onDone(error ? asKtError(error, 'STREAM_RESET') : undefined);
+  answer.pipe(socket, { end: false });
+  answer.on('end', () => {
+    onDone();
     closeGently(socket);
   });
+  answer.on('error', (cause) => {
+    onDone(asKtError(cause, 'STREAM_RESET'));
+    reset(socket);
+  });
+  socket.once('close', () => answer.destroy());
 }
 
 function encodeHead({ statusCode = 502, statusMessage = '' }: IncomingMessage, fields: readonly string[]): Buffer {

@@ -54,14 +54,11 @@ class SocksConnection {
   }
 
   #read(): void {
-    // Exactly what is there: an end that came along with the request is a half-close, for whoever takes over.
     while (!this.#isPastHandshake() && this.#socket.readableLength > 0) {
       const chunk = this.#socket.read(this.#socket.readableLength) as Buffer | null;
       if (chunk === null) return;
       this.#run(this.#machine.receive(chunk));
     }
-    // Nothing there and still asked to read: the client has closed. This makes it known ('end').
-    if (!this.#isPastHandshake()) this.#socket.read();
   }
 
   #isPastHandshake(): boolean {
