@@ -11,7 +11,8 @@ const files = (folder: string): string[] =>
     .map((entry) => join(entry.parentPath, entry.name));
 
 const sources = files('src');
-const importsOf = (file: string): string[] => [...readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] ?? '');
+const importsOf = (file: string): string[] =>
+  [...readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] ?? '');
 const roomOf = (file: string): string => {
   const [, room = ''] = relative('.', file).split(/[\\/]/);
   return room.endsWith('.ts') ? 'root' : room;
@@ -45,12 +46,18 @@ describe('architecture', () => {
   test('codecs and machines are sans-io', () => {
     const wrong = sources
       .filter((file) => /\.(codec|machine)\.ts$/.test(file))
-      .flatMap((file) => importsOf(file).filter((name) => /^(node:(net|http|https|http2|tls|dgram|dns)|ws)(\/|$)/.test(name)).map((name) => `${file}: ${name}`));
+      .flatMap((file) =>
+        importsOf(file)
+          .filter((name) => /^(node:(net|http|https|http2|tls|dgram|dns)|ws)(\/|$)/.test(name))
+          .map((name) => `${file}: ${name}`),
+      );
     expect(wrong).toEqual([]);
   });
 
   test('no file is longer than 400 lines', () => {
-    const long = [...sources, ...files('shims'), ...files('test').filter((file) => !file.includes('fixtures'))].filter((file) => readFileSync(file, 'utf8').split('\n').length > 401);
+    const long = [...sources, ...files('shims'), ...files('test').filter((file) => !file.includes('fixtures'))].filter(
+      (file) => readFileSync(file, 'utf8').split('\n').length > 401,
+    );
     expect(long).toEqual([]);
   });
 

@@ -35,20 +35,35 @@ export async function serveEgress(stream: MuxStream, header: OpenHeader, dialer:
   }
 }
 
-async function tcp(stream: MuxStream, header: OpenHeader & { kind: 'tcp' }, dialer: Dialer, signal: AbortSignal): Promise<void> {
+async function tcp(
+  stream: MuxStream,
+  header: OpenHeader & { kind: 'tcp' },
+  dialer: Dialer,
+  signal: AbortSignal,
+): Promise<void> {
   const connection = await dialer.dial(header, { signal, timeoutMs: header.timeoutMs });
   await connection.opened;
   stream.write(accepted);
   await joinStreams(stream, connection.stream);
 }
 
-async function resolve(stream: MuxStream, header: OpenHeader & { kind: 'resolve' }, dialer: Dialer, signal: AbortSignal): Promise<void> {
+async function resolve(
+  stream: MuxStream,
+  header: OpenHeader & { kind: 'resolve' },
+  dialer: Dialer,
+  signal: AbortSignal,
+): Promise<void> {
   const answer = await dialer.resolve(header.host, header.type, { signal });
   stream.end(Buffer.concat([accepted, Buffer.from(JSON.stringify(answer))]));
   stream.resume();
 }
 
-async function udp(stream: MuxStream, header: OpenHeader & { kind: 'udp' }, dialer: Dialer, signal: AbortSignal): Promise<void> {
+async function udp(
+  stream: MuxStream,
+  header: OpenHeader & { kind: 'udp' },
+  dialer: Dialer,
+  signal: AbortSignal,
+): Promise<void> {
   const flow = await dialer.datagrams(header, { signal });
   const idle = setTimeout(() => flow.close(), UDP_IDLE_MS);
   const decoder = new DatagramDecoder();

@@ -42,7 +42,9 @@ export class LinkServer {
 
   constructor(options: LinkServerOptions) {
     this.#options = options;
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: 256 * 1024 }, (socket) => this.#accept(socket));
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: 256 * 1024 }, (socket) =>
+      this.#accept(socket),
+    );
     this.#server.maxConnections = LINKS_MAX + STRANGERS_MAX;
     this.#server.on('error', (error) => options.log(`link port: ${error.message}`));
   }
@@ -119,11 +121,15 @@ export class LinkServer {
   async #hello(muxer: Muxer, control: MuxStream): Promise<boolean> {
     try {
       const header = parseOpenHeader(await readMessage(control, HELLO_MS));
-      if (header.kind !== 'control') throw new KtError('LINK_PROTOCOL', 'the first stream of a link must be the control stream');
+      if (header.kind !== 'control')
+        throw new KtError('LINK_PROTOCOL', 'the first stream of a link must be the control stream');
       const digest = createHash('sha256').update(header.token).digest();
-      if (!timingSafeEqual(digest, Buffer.from(this.#options.tokenSha256, 'hex'))) throw new KtError('DIAL_DENIED', 'the token is wrong');
+      if (!timingSafeEqual(digest, Buffer.from(this.#options.tokenSha256, 'hex')))
+        throw new KtError('DIAL_DENIED', 'the token is wrong');
       control.write(encodeMessage({ ok: true }));
-      control.write(`${JSON.stringify({ type: 'hello', version: this.#options.version, node: process.version, clockMs: Date.now() })}\n`);
+      control.write(
+        `${JSON.stringify({ type: 'hello', version: this.#options.version, node: process.version, clockMs: Date.now() })}\n`,
+      );
       control.resume();
       this.#links.set(muxer, control);
       this.quietSince = undefined;

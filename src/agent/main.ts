@@ -20,7 +20,13 @@ if (!/^[0-9a-f]{64}$/.test(tokenSha256) || !Number.isInteger(port)) {
   process.exit(2);
 }
 
-const server = new LinkServer({ port, tokenSha256, version: __KT_VERSION__, dialer: new DirectDialer(), log });
+const server = new LinkServer({
+  port,
+  tokenSha256,
+  version: __KT_VERSION__,
+  dialer: new DirectDialer({ names: 'search-list' }),
+  log,
+});
 
 // One stream's surprise must not end everybody's: log it and go on. Memory and counts are bounded elsewhere.
 process.on('uncaughtException', (error) => log(`defect: ${error.stack ?? error.message}`));

@@ -4,13 +4,24 @@ import { KtError } from '../errors.ts';
 import type { Service } from './services.ts';
 
 export interface EndpointPod {
-  readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Readonly<Record<string, string>>; readonly deletionTimestamp?: string };
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly deletionTimestamp?: string;
+  };
   readonly spec?: {
     readonly hostname?: string;
     readonly subdomain?: string;
-    readonly containers?: readonly { readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[] }[];
+    readonly containers?: readonly {
+      readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[];
+    }[];
   };
-  readonly status?: { readonly podIP?: string; readonly phase?: string; readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+  readonly status?: {
+    readonly podIP?: string;
+    readonly phase?: string;
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+  };
 }
 
 export interface NamespaceObjects {
@@ -24,7 +35,11 @@ export type HostName = { readonly namespace: string; readonly service: string; r
 /** Splits a name by the search list of a pod in `namespace`; every reading that makes sense, best first. */
 export function readHostName(host: string, namespace: string, clusterDomain: string): HostName[] {
   const suffix = `.svc.${clusterDomain}`;
-  const short = host.endsWith(suffix) ? host.slice(0, -suffix.length) : host.endsWith('.svc') ? host.slice(0, -4) : undefined;
+  const short = host.endsWith(suffix)
+    ? host.slice(0, -suffix.length)
+    : host.endsWith('.svc')
+      ? host.slice(0, -4)
+      : undefined;
   const labels = (short ?? host).split('.');
   const [first, second, third, ...rest] = labels;
   if (first === undefined || first === '' || rest.length > 0) return [];
@@ -36,7 +51,9 @@ export function readHostName(host: string, namespace: string, clusterDomain: str
 }
 
 const ready = (pod: EndpointPod): boolean =>
-  pod.status?.phase === 'Running' && !pod.metadata.deletionTimestamp && (pod.status.conditions ?? []).some((one) => one.type === 'Ready' && one.status === 'True');
+  pod.status?.phase === 'Running' &&
+  !pod.metadata.deletionTimestamp &&
+  (pod.status.conditions ?? []).some((one) => one.type === 'Ready' && one.status === 'True');
 
 /** The ready pods of a Service, by its selector. */
 export function podsOf(service: Service, pods: readonly EndpointPod[]): EndpointPod[] {
@@ -49,10 +66,18 @@ export function podsOf(service: Service, pods: readonly EndpointPod[]): Endpoint
  * A pod and its port for `port` of a Service. `turn` spreads calls over the pods.
  * Throws DIAL_REFUSED (port not served, as kube-proxy rejects it), DIAL_UNREACHABLE (no selector), UNSUPPORTED (ExternalName).
  */
-export function endpointOf(service: Service, port: number, pods: readonly EndpointPod[], turn: number): { pod: string; port: number } {
+export function endpointOf(
+  service: Service,
+  port: number,
+  pods: readonly EndpointPod[],
+  turn: number,
+): { pod: string; port: number } {
   const { name } = service.metadata;
   if (service.spec?.type === 'ExternalName') {
-    throw new KtError('UNSUPPORTED', `${name} is an ExternalName (${service.spec.externalName ?? ''}); without an agent only pods can be reached`);
+    throw new KtError(
+      'UNSUPPORTED',
+      `${name} is an ExternalName (${service.spec.externalName ?? ''}); without an agent only pods can be reached`,
+    );
   }
   if (Object.keys(service.spec?.selector ?? {}).length === 0) {
     throw new KtError('DIAL_UNREACHABLE', `Service ${name} has no selector; without an agent only pods can be reached`);
@@ -73,5 +98,9 @@ export function endpointOf(service: Service, port: number, pods: readonly Endpoi
 
 /** The pod that a StatefulSet gave a name behind a headless Service (`db-0.db`). */
 export function namedPod(service: Service, hostname: string, pods: readonly EndpointPod[]): EndpointPod | undefined {
-  return podsOf(service, pods).find((pod) => (pod.spec?.hostname ?? pod.metadata.name) === hostname && (pod.spec?.subdomain ?? service.metadata.name) === service.metadata.name);
+  return podsOf(service, pods).find(
+    (pod) =>
+      (pod.spec?.hostname ?? pod.metadata.name) === hostname &&
+      (pod.spec?.subdomain ?? service.metadata.name) === service.metadata.name,
+  );
 }

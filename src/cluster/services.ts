@@ -16,7 +16,12 @@ export interface Service {
     readonly clusterIPs?: readonly string[];
     readonly externalName?: string;
     readonly selector?: Readonly<Record<string, string>>;
-    readonly ports?: readonly { readonly name?: string; readonly protocol?: string; readonly port: number; readonly targetPort?: number | string }[];
+    readonly ports?: readonly {
+      readonly name?: string;
+      readonly protocol?: string;
+      readonly port: number;
+      readonly targetPort?: number | string;
+    }[];
   };
 }
 
@@ -39,7 +44,12 @@ export interface ServicesWatch {
 }
 
 /** Calls `onChange` with each new view until `signal` aborts. */
-export function watchServices(api: ClusterApi, namespace: string, signal: AbortSignal, onChange: (view: NamespaceView) => void): ServicesWatch {
+export function watchServices(
+  api: ClusterApi,
+  namespace: string,
+  signal: AbortSignal,
+  onChange: (view: NamespaceView) => void,
+): ServicesWatch {
   const services = new Map<string, Service>();
   const slices = new Map<string, readonly string[]>();
   const tell = (): void => {
@@ -87,7 +97,8 @@ function follow<T extends { readonly metadata: { readonly name: string } }, V = 
     const watch = async (): Promise<void> => {
       let synced = false;
       for await (const change of watchList<T>(api, path, { signal })) {
-        if (change.type === 'added' || change.type === 'modified') store.set(change.object.metadata.name, take(change.object));
+        if (change.type === 'added' || change.type === 'modified')
+          store.set(change.object.metadata.name, take(change.object));
         else if (change.type === 'deleted') store.delete(change.object.metadata.name);
         else synced = true;
         if (!synced) continue;

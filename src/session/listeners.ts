@@ -52,8 +52,9 @@ export async function openListeners(
     const shimDns = keep(
       await startDnsServer({ host: '127.0.0.1', port: 0, dialer, router, upstreams, refuseForeign: true }),
     );
-    const onHello = (shim: { runtime: string; version: string; pid: number }): void => emit({ type: 'shim', ...shim });
-    const broker = keep(await startBroker({ dialer, router, onHello }));
+    const onProgram = (shim: { runtime: string; version: string; pid: number }): void =>
+      emit({ type: 'shim', ...shim });
+    const broker = keep(await startBroker({ dialer, router, onProgram }));
     if (host !== '127.0.0.1' && host !== '::1' && host !== 'localhost') {
       emit({
         type: 'warning',

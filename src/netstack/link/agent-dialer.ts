@@ -16,7 +16,8 @@ const ANSWER_BYTES_MAX = 1024 * 1024;
 /** Attempts of a dial whose link died before the answer; each one waits for a link (LINK_PARKED ends it). */
 const ATTEMPTS_MAX = 5;
 
-const lost = (error: unknown): boolean => error instanceof KtError && (error.code === 'LINK_LOST' || error.code === 'LINK_DEAD');
+const lost = (error: unknown): boolean =>
+  error instanceof KtError && (error.code === 'LINK_LOST' || error.code === 'LINK_DEAD');
 
 export class AgentDialer implements Dialer {
   readonly #pool: LinkPool;
@@ -44,7 +45,11 @@ export class AgentDialer implements Dialer {
   async resolve(name: string, type: RecordType, options: DialOptions = {}): Promise<ResolveAnswer> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const { stream, opened } = await this.#open({ v: 1, kind: 'resolve', host: name, type }, options.timeoutMs ?? DIAL_MS, options.signal);
+        const { stream, opened } = await this.#open(
+          { v: 1, kind: 'resolve', host: name, type },
+          options.timeoutMs ?? DIAL_MS,
+          options.signal,
+        );
         stream.end();
         const [bytes] = await Promise.all([collect(stream), opened]);
         return JSON.parse(bytes.toString('utf8')) as ResolveAnswer;
@@ -55,7 +60,11 @@ export class AgentDialer implements Dialer {
   }
 
   async datagrams(target: Target, options: DialOptions = {}): Promise<DatagramFlow> {
-    const { stream } = await this.#open({ v: 1, kind: 'udp', host: target.host, port: target.port }, options.timeoutMs ?? DIAL_MS, options.signal);
+    const { stream } = await this.#open(
+      { v: 1, kind: 'udp', host: target.host, port: target.port },
+      options.timeoutMs ?? DIAL_MS,
+      options.signal,
+    );
     const decoder = new DatagramDecoder();
     let closed = false;
     const close = (error?: Error): void => {
@@ -83,7 +92,11 @@ export class AgentDialer implements Dialer {
     return flow;
   }
 
-  async #open(header: OpenHeader, timeoutMs: number, signal: AbortSignal | undefined): Promise<Connection & { stream: MuxStream }> {
+  async #open(
+    header: OpenHeader,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Connection & { stream: MuxStream }> {
     const link = await this.#pool.acquire(signal);
     const stream = link.openStream(header);
     return { stream, opened: settle(stream, timeoutMs + ANSWER_GRACE_MS, signal) };
@@ -106,9 +119,13 @@ function settle(stream: MuxStream, limitMs: number, signal: AbortSignal | undefi
       stream.on('error', () => undefined);
       stream.destroy(error);
     };
-    const onClose = (): void => fail(stream.errored ?? new KtError('LINK_LOST', 'the stream closed before the agent answered'));
+    const onClose = (): void =>
+      fail(stream.errored ?? new KtError('LINK_LOST', 'the stream closed before the agent answered'));
     const cancel = (): void => fail(new KtError('CANCELLED', 'the dial was cancelled'));
-    const timer = setTimeout(() => fail(new KtError('DIAL_TIMEOUT', `no answer from the agent within ${limitMs} ms`)), limitMs);
+    const timer = setTimeout(
+      () => fail(new KtError('DIAL_TIMEOUT', `no answer from the agent within ${limitMs} ms`)),
+      limitMs,
+    );
     stream.on('error', fail).on('close', onClose);
     stream.takePrefix((chunk) => {
       try {

@@ -39,7 +39,12 @@ export class Link {
    * Says hello on a fresh transport and waits for the agent's answer.
    * Rejects with DIAL_DENIED (wrong token), LINK_PROTOCOL, LINK_LOST or CANCELLED; the transport is destroyed then.
    */
-  static async open(transport: Duplex, identity: LinkIdentity, events: LinkEvents, signal?: AbortSignal): Promise<Link> {
+  static async open(
+    transport: Duplex,
+    identity: LinkIdentity,
+    events: LinkEvents,
+    signal?: AbortSignal,
+  ): Promise<Link> {
     let ready = false;
     let reason: KtError | undefined;
     const muxer = new Muxer(transport, {
@@ -112,7 +117,8 @@ export class Link {
       held += text;
       const lines = held.split('\n');
       held = lines.pop() ?? '';
-      if (held.length > CONTROL_LINE_MAX) this.close(new KtError('LINK_PROTOCOL', 'a control line of the agent is too long'));
+      if (held.length > CONTROL_LINE_MAX)
+        this.close(new KtError('LINK_PROTOCOL', 'a control line of the agent is too long'));
       for (const line of lines) {
         // Lines of a newer agent that this version does not know are no reason to end the link.
         if (!line.includes('"drain"') || this.draining) continue;
@@ -132,7 +138,8 @@ export class Link {
       received = this.#muxer.stats.bytesReceived;
       const action = liveness.tick(now);
       if (this.closed) clearInterval(timer);
-      else if (action === 'dead') this.close(new KtError('LINK_DEAD', 'the connection to the cluster went silent for 15 s'));
+      else if (action === 'dead')
+        this.close(new KtError('LINK_DEAD', 'the connection to the cluster went silent for 15 s'));
       else if (action === 'ping') this.ping().catch(() => undefined);
     }, TICK_MS);
     timer.unref();

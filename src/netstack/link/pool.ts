@@ -33,7 +33,10 @@ export interface PoolOptions {
   /** Milliseconds that a dial waits for a link. 0 = fail at once. */
   readonly parkMs: number;
   /** up: there is a link again. down: none is left. retry: an attempt failed. */
-  readonly onChange?: (change: { readonly state: 'up' | 'down' | 'retry' | 'spare'; readonly reason?: KtError }) => void;
+  readonly onChange?: (change: {
+    readonly state: 'up' | 'down' | 'retry' | 'spare';
+    readonly reason?: KtError;
+  }) => void;
 }
 
 interface Parked {
@@ -81,10 +84,14 @@ export class LinkPool {
     return new Promise((resolve, reject) => {
       const { parkMs } = this.#options;
       const why = (): KtError =>
-        new KtError('LINK_PARKED', `no connection to the cluster${this.#lastError ? `: ${this.#lastError.message}` : ''}`, {
-          hint: 'kt keeps trying; `kt status` shows the state of the link',
-          cause: this.#lastError,
-        });
+        new KtError(
+          'LINK_PARKED',
+          `no connection to the cluster${this.#lastError ? `: ${this.#lastError.message}` : ''}`,
+          {
+            hint: 'kt keeps trying; `kt status` shows the state of the link',
+            cause: this.#lastError,
+          },
+        );
       if (this.#ended.signal.aborted) return reject(new KtError('LINK_LOST', 'the session ended'));
       if (parkMs === 0 || this.#parked.size >= PARKED_MAX) return reject(why());
       const leave = (): void => {
@@ -213,7 +220,8 @@ export class LinkPool {
     const started = Date.now();
     const timer = setInterval(() => {
       if (link.closed) clearInterval(timer);
-      else if (link.streamCount === 0 || Date.now() - started > RETIRE_LIMIT_MS) link.close(new KtError('LINK_LOST', 'the link was replaced'));
+      else if (link.streamCount === 0 || Date.now() - started > RETIRE_LIMIT_MS)
+        link.close(new KtError('LINK_LOST', 'the link was replaced'));
     }, 1_000);
     timer.unref();
     void this.#fill();
