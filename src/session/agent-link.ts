@@ -1,7 +1,7 @@
 // Makes links to the egress agent and, before that, the agent itself: one pod of this session, made again when it is lost.
 // The pool (netstack/link/pool.ts) says when a link is wanted; this says how it comes about. Called by session.ts.
 import { randomBytes } from 'node:crypto';
-import { hostname, userInfo } from 'node:os';
+import { hostname } from 'node:os';
 import { createAgent, deleteAgent, type Pod, waitForAgent } from '../cluster/agent-lifecycle.ts';
 import { AGENT_LINK_PORT, type AgentPodOptions, agentPod, agentPodName } from '../cluster/agent-pod.ts';
 import type { ClusterApi } from '../cluster/rest.ts';
@@ -10,6 +10,7 @@ import { asKtError, KtError } from '../errors.ts';
 import { Link } from '../netstack/link/link.ts';
 import type { LinkHooks } from '../netstack/link/pool.ts';
 import type { EventSink } from './events.ts';
+import { userName } from './who.ts';
 
 /** Milliseconds for one attempt to open a link; a stalled line must not hold an attempt for longer. */
 const ATTEMPT_MS = 8_000;
@@ -130,7 +131,7 @@ export class AgentLink {
   async #make(signal: AbortSignal): Promise<Agent> {
     if (this.#closed) throw new KtError('CANCELLED', 'the session ended');
     const { namespace, startLimitMs, ...rest } = this.#settings;
-    const { username } = userInfo();
+    const username = userName();
     const agent: Agent = {
       name: agentPodName(username, randomBytes(4).toString('hex')),
       token: randomBytes(32).toString('base64url'),

@@ -2,9 +2,10 @@
 // On Windows a named pipe, which has the user's own access list; elsewhere a 0600 socket in a 0700 folder.
 import { createHash } from 'node:crypto';
 import { chmodSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KtError } from '../errors.ts';
+import { userName } from './who.ts';
 
 const windows = process.platform === 'win32';
 
@@ -28,14 +29,14 @@ export function controlFolder(env: NodeJS.ProcessEnv = process.env): string {
 /** A session's own socket. */
 export function controlPath(session: string): string {
   if (!windows) return join(controlFolder(), `${session}.sock`);
-  const user = createHash('sha256').update(userInfo().username).digest('hex').slice(0, 8);
+  const user = createHash('sha256').update(userName()).digest('hex').slice(0, 8);
   return `\\\\.\\pipe\\kt-${user}-${session}`;
 }
 
 /** Every socket there is; some may be left over from a session that was killed. */
 export function controlPaths(): string[] {
   if (windows) {
-    const user = createHash('sha256').update(userInfo().username).digest('hex').slice(0, 8);
+    const user = createHash('sha256').update(userName()).digest('hex').slice(0, 8);
     return readdirSync('\\\\.\\pipe\\')
       .filter((name) => name.startsWith(`kt-${user}-`))
       .map((name) => `\\\\.\\pipe\\${name}`);

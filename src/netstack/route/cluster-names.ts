@@ -25,6 +25,8 @@ const PUBLIC = new Set([
   'corp',
 ]);
 
+const isPublic = (label: string): boolean => PUBLIC.has(label) || /^[a-z]{2}$/.test(label);
+
 export interface KnownNames {
   readonly clusterDomain: string;
   /** The session's namespace and others that were seen. */
@@ -47,20 +49,18 @@ export function judgeName(name: string, known: KnownNames): Verdict {
     return { cluster: 'guess', rule: 'a name without a dot: the cluster is asked first' };
   }
   if (third !== undefined) {
-    // pod.service.namespace
-    if (rest.length === 0 && namespaces.has(third) && !PUBLIC.has(third))
-      return { cluster: 'yes', rule: `${third} is a namespace` };
-    return rest.length === 0 && namespaces.has(third) && services?.has(second)
-      ? { cluster: 'yes', rule: `${second} is a Service of ${third}` }
-      : { cluster: 'no', rule: 'no name of the cluster' };
+    // pod.service.namespace; four labels and more are no short form of the cluster's.
+    if (rest.length > 0 || isPublic(third)) return { cluster: 'no', rule: 'no name of the cluster' };
+    if (namespaces.has(third)) return { cluster: 'yes', rule: `${third} is a namespace` };
+    return { cluster: 'guess', rule: `.${third} is no public domain: the cluster is asked first` };
   }
   if (services?.has(first) && namespaces.has(second))
     return { cluster: 'yes', rule: `${first} is a Service of ${second}` };
   if (services?.has(second)) return { cluster: 'yes', rule: `${second} is a Service of the namespace` };
-  const isPublic = PUBLIC.has(second) || /^[a-z]{2}$/.test(second);
-  if (namespaces.has(second) && !isPublic) return { cluster: 'yes', rule: `${second} is a namespace` };
-  // A namespace may be called `shop` or `dev`, as top-level domains are: then the cluster is asked first, too.
+  if (namespaces.has(second) && !isPublic(second)) return { cluster: 'yes', rule: `${second} is a namespace` };
+  // A namespace may be called as a public domain is: then the cluster is asked first, too.
   if (namespaces.has(second)) return { cluster: 'guess', rule: `${second} is a namespace: the cluster is asked first` };
-  if (!isPublic) return { cluster: 'guess', rule: `.${second} is no public domain: the cluster is asked first` };
+  if (!isPublic(second))
+    return { cluster: 'guess', rule: `.${second} is no public domain: the cluster is asked first` };
   return { cluster: 'no', rule: 'no name of the cluster' };
 }
