@@ -13,6 +13,8 @@ import {
   type Selection,
   selectContext,
 } from './kubeconfig.ts';
+import type { Cluster } from './kubeconfig-schema.ts';
+import { apiProxy } from './proxy.ts';
 
 export interface ClusterConfig {
   /** Origin and path prefix of the API server, without a slash at the end. */
@@ -50,15 +52,21 @@ export async function loadClusterConfig(options: ConfigOptions = {}): Promise<Cl
   const selection = selectContext(await readAll(files), options, files.join(delimiter));
   const { cluster, user } = selection;
   const server = serverUrl(selection);
-  const resolve = (path: string): string => besideFile(path, user.file);
+  const tls = await tlsSettings(selection);
   return {
     server,
     namespace: selection.namespace,
     context: selection.context,
     user: user.name,
-    tls: await tlsSettings(selection),
-    proxy: undefined,
-    credentials: credentialSource({ user, resolve, plugin: undefined }),
+    tls,
+    proxy: apiProxy(server, cluster, env),
+    credentials: credentialSource({
+      user,
+      resolve: (path) => besideFile(path, user.file),
+      cluster: clusterInfo(cluster.value, server, tls),
+      env,
+      terminal: process.stdin.isTTY,
+    }),
   };
 }
 
@@ -127,4 +135,17 @@ async function tlsSettings({ cluster: { name, file, value } }: Selection): Promi
     );
   }
   return { ca: ca || undefined, serverName: value['tls-server-name'] || undefined, insecure };
+}
+
+/** `spec.cluster` of an ExecCredential: what a plugin that asks for it is told. */
+function clusterInfo(cluster: Cluster, server: string, { ca, serverName, insecure }: TlsSettings): object {
+  const extension = cluster.extensions.find(({ name }) => name === 'client.authentication.k8s.io/exec')?.extension;
+  return {
+    server,
+    ...(serverName ? { 'tls-server-name': serverName } : {}),
+    ...(insecure ? { 'insecure-skip-tls-verify': true } : {}),
+    ...(ca ? { 'certificate-authority-data': Buffer.from(ca).toString('base64') } : {}),
+    ...(cluster['proxy-url'] ? { 'proxy-url': cluster['proxy-url'] } : {}),
+    ...(extension === undefined ? {} : { config: extension }),
+  };
 }

@@ -1,6 +1,8 @@
 // Names the cause of a connection to the API server that could not be made or broke: DNS, refused, reset, time-out, TLS. Pure.
 // Called by api-connection.ts, rest.ts and upgrade.ts.
-import { KtError } from '../errors.ts';
+import { asKtError, KtError } from '../errors.ts';
+import { proxyName } from '../netstack/http/proxy-url.ts';
+import type { ClusterConfig } from './config.ts';
 
 const CAUSES: Readonly<Record<string, string>> = {
   ENOTFOUND: 'its name is not known to the resolver',
@@ -19,11 +21,14 @@ const UNTRUSTED =
   /^(?:UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|ERR_TLS_CERT|HOSTNAME_MISMATCH|INVALID_CA|PATH_LENGTH_EXCEEDED|CRL_)/;
 
 /** The error as a KtError: API_TLS or API_UNREACHABLE. One that is a KtError already is returned as it is. */
-export function connectionError(error: unknown, server: string): KtError {
+export function connectionError(error: unknown, config: Pick<ClusterConfig, 'server' | 'proxy'>): KtError {
   if (error instanceof KtError) return error;
+  const server = `${config.server}${config.proxy ? ` through the proxy ${proxyName(config.proxy)}` : ''}`;
   const { code = '', message } = (
     error instanceof AggregateError ? (error.errors[0] ?? error) : error
   ) as NodeJS.ErrnoException;
+  // Errors of the system and of Node carry a code; what has none is a defect of ours and must not look like a bad network.
+  if (code === '') return asKtError(error);
   if (UNTRUSTED.test(code)) {
     const expired = code === 'CERT_HAS_EXPIRED';
     return new KtError('API_TLS', `the certificate of the API server ${server} is not trusted: ${message}`, {
@@ -53,6 +58,6 @@ function plainReason(message: string): string {
   return message.split(':')[4] ?? message;
 }
 
-export function timedOut(server: string, cause?: unknown): KtError {
-  return connectionError(Object.assign(new Error('no answer in time', { cause }), { code: 'ETIMEDOUT' }), server);
+export function timedOut(config: Pick<ClusterConfig, 'server' | 'proxy'>, cause?: unknown): KtError {
+  return connectionError(Object.assign(new Error('no answer in time', { cause }), { code: 'ETIMEDOUT' }), config);
 }

@@ -1,8 +1,9 @@
 // Who the user is, to the API server: header fields and a client certificate, read anew for every request and every link, so
-// that rotated files and tokens take effect. Not the plugin that makes some of them (exec-plugin.ts). Called by config.ts; used by rest.ts.
-import { X509Certificate } from 'node:crypto';
+// that rotated files and tokens take effect. Not the plugin that makes some of them (exec-plugin.ts). Made by config.ts; used by rest.ts.
 import { readFile } from 'node:fs/promises';
-import type { ExecPlugin } from './exec-plugin.ts';
+import { checkExec, type PluginCredentials } from './exec-credential.codec.ts';
+import { type ExecPlugin, type ExecPluginOptions, execPlugin } from './exec-plugin.ts';
+import { impersonation } from './impersonation.ts';
 import { invalid, type Sourced } from './kubeconfig.ts';
 import type { AuthInfo } from './kubeconfig-schema.ts';
 
@@ -12,10 +13,12 @@ export interface Credentials {
   /** PEM. */
   readonly certificate?: string | undefined;
   readonly key?: string | undefined;
+  /** What the plugin gave, as it gave it. */
+  readonly plugin?: PluginCredentials | undefined;
 }
 
 export interface CredentialSource {
-  /** Rejects with KUBECONFIG_INVALID (a file that can't be read) or CREDENTIALS_PLUGIN. */
+  /** Rejects with KUBECONFIG_INVALID (a file that can't be read), CREDENTIALS_PLUGIN or CANCELLED. May wait for a person who logs in. */
   current(signal?: AbortSignal): Promise<Credentials>;
   /** The API server answered 401 to these. True: `current` may have better ones now, so asking once more makes sense. */
   rejected(credentials: Credentials): boolean;
@@ -23,102 +26,105 @@ export interface CredentialSource {
 
 interface SourceOptions {
   readonly user: Sourced<AuthInfo>;
-  /** Makes a path of the file absolute. */
+  /** Makes a path of the user's file absolute. */
   readonly resolve: (path: string) => string;
-  readonly plugin: ExecPlugin | undefined;
+  /** For a plugin that wants to know about the cluster. */
+  readonly cluster: object;
+  readonly env: NodeJS.ProcessEnv;
+  readonly terminal: boolean;
 }
 
-export function credentialSource({
-  user: { name, file, value: user },
-  resolve,
-  plugin,
-}: SourceOptions): CredentialSource {
-  const fromFile = async (field: 'client-certificate' | 'client-key' | 'tokenFile', path: string): Promise<string> => {
+/** Throws KUBECONFIG_INVALID where the user's fields contradict each other. */
+export function credentialSource(options: SourceOptions): CredentialSource {
+  const { user, resolve } = options;
+  const where = `${user.file}: the user '${user.name}'`;
+  checkUser(user.value, where);
+  const plugin = pluginOf(options, where);
+  return {
+    async current(signal) {
+      const { certificate, key, authorization } = await fromFiles(user.value, resolve, where);
+      const headers = { ...impersonation(user.value), ...(authorization ? { Authorization: authorization } : {}) };
+      // A token or password of the user's own counts more than a plugin.
+      if (!plugin || authorization) return { headers, certificate, key };
+      const made = await plugin.current(signal);
+      const bearer = made.token ? { Authorization: `Bearer ${made.token}` } : {};
+      const pair = made.certificate ? { certificate: made.certificate, key: made.key } : { certificate, key };
+      return { headers: { ...headers, ...bearer }, ...pair, plugin: made };
+    },
+    rejected: ({ plugin: made }) => plugin !== undefined && made !== undefined && plugin.rejected(made),
+  };
+}
+
+const LEGACY_HINTS: Readonly<Record<string, string>> = {
+  gcp: 'install gke-gcloud-auth-plugin and run `gcloud container clusters get-credentials`',
+  azure: 'install kubelogin and run `kubelogin convert-kubeconfig`',
+  oidc: 'use the exec plugin `kubectl oidc-login` (int128/kubelogin)',
+};
+
+/** As client-go's validateAuthInfo. */
+function checkUser(user: AuthInfo, where: string): void {
+  const legacy = user['auth-provider'];
+  if (legacy) {
+    const name = legacy.name ?? '';
+    throw invalid(
+      `${where} has the auth-provider '${name}', which kt does not know`,
+      undefined,
+      LEGACY_HINTS[name] ?? 'use an exec plugin instead',
+    );
+  }
+  if (user.token && (user.username || user.password))
+    throw invalid(`${where} has a token and a password; only one can count`);
+  for (const kind of ['client-certificate', 'client-key'] as const) {
+    const other = kind === 'client-key' ? 'client-certificate' : 'client-key';
+    if ((user[kind] || user[`${kind}-data`]) && !user[other] && !user[`${other}-data`]) {
+      throw invalid(`${where} has a ${kind} but no ${other}`);
+    }
+  }
+  if (!user.as && (user['as-uid'] || user['as-groups']?.length || user['as-user-extra'])) {
+    throw invalid(`${where} has as-uid, as-groups or as-user-extra but no 'as'`);
+  }
+}
+
+async function fromFiles(
+  user: AuthInfo,
+  resolve: (path: string) => string,
+  where: string,
+): Promise<{ certificate?: string | undefined; key?: string | undefined; authorization?: string | undefined }> {
+  const read = async (field: 'client-certificate' | 'client-key' | 'tokenFile', path: string): Promise<string> => {
     try {
       return await readFile(resolve(path), 'utf8');
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      throw invalid(`${file}: ${field} of the user '${name}' can't be read: ${resolve(path)} (${code})`, error);
+      throw invalid(`${where}: ${field} can't be read: ${resolve(path)} (${code})`, error);
     }
   };
   const pem = async (field: 'client-certificate' | 'client-key'): Promise<string | undefined> => {
-    const data = user[`${field}-data`];
-    if (data) return data;
     const path = user[field];
-    return path ? fromFile(field, path) : undefined;
+    return user[`${field}-data`] || (path ? read(field, path) : undefined);
   };
-  const bearer = async (): Promise<string | undefined> => {
-    // The file's token counts, if it can be read; the other one is what it was before (client-go's order).
-    if (user.tokenFile) {
-      const read = fromFile('tokenFile', user.tokenFile).then((token) => token.trim());
-      return (user.token ? read.catch(() => '') : read).then((token) => token || user.token);
-    }
-    return user.token;
+  const token = async (): Promise<string | undefined> => {
+    if (!user.tokenFile) return user.token;
+    // The file's token counts as long as it can be read; the other one is what it was before.
+    const inFile = read('tokenFile', user.tokenFile).then((text) => text.trim());
+    return (user.token ? inFile.catch(() => '') : inFile).then((text) => text || user.token);
   };
-  return {
-    async current(signal) {
-      const [certificate, key, token] = await Promise.all([pem('client-certificate'), pem('client-key'), bearer()]);
-      const headers = impersonation(user);
-      if (token) headers['Authorization'] = `Bearer ${token}`;
-      else if (user.username) {
-        headers['Authorization'] = `Basic ${Buffer.from(`${user.username}:${user.password ?? ''}`).toString('base64')}`;
-      }
-      if (!plugin || headers['Authorization']) return { headers, certificate, key };
-      const made = await plugin.current(signal);
-      if (made.token) headers['Authorization'] = `Bearer ${made.token}`;
-      return { headers, certificate: made.certificate ?? certificate, key: made.certificate ? made.key : key };
-    },
-    rejected(credentials) {
-      return plugin?.rejected(credentials) ?? false;
-    },
+  const [certificate, key, bearer] = await Promise.all([pem('client-certificate'), pem('client-key'), token()]);
+  const basic = user.username || user.password ? `${user.username ?? ''}:${user.password ?? ''}` : undefined;
+  const authorization = bearer ? `Bearer ${bearer}` : basic && `Basic ${Buffer.from(basic).toString('base64')}`;
+  return { certificate, key, authorization };
+}
+
+function pluginOf({ user, resolve, cluster, env, terminal }: SourceOptions, where: string): ExecPlugin | undefined {
+  if (!user.value.exec) return undefined;
+  const checked = checkExec(user.value.exec, where);
+  // A command with a folder belongs to the file, one without is searched in PATH.
+  const command = /[/\\]/.test(checked.command) ? resolve(checked.command) : checked.command;
+  const options: ExecPluginOptions = {
+    user: user.name,
+    exec: { ...checked, command },
+    cluster: checked.provideClusterInfo ? cluster : undefined,
+    env,
+    terminal,
   };
-}
-
-function impersonation(user: AuthInfo): Record<string, string | string[]> {
-  const headers: Record<string, string | string[]> = {};
-  if (user.as) headers['Impersonate-User'] = user.as;
-  if (user['as-uid']) headers['Impersonate-Uid'] = user['as-uid'];
-  if (user['as-groups']?.length) headers['Impersonate-Group'] = user['as-groups'];
-  for (const [key, values] of Object.entries(user['as-user-extra'] ?? {})) {
-    // Field names are case-insensitive, extra keys are not: everything outside of a token is escaped (client-go headerKeyEscape).
-    headers[`Impersonate-Extra-${escapeKey(key)}`] = values;
-  }
-  return headers;
-}
-
-/** RFC 9110 §5.6.2 token characters stay, except `%`; all other bytes become %XX. */
-function escapeKey(key: string): string {
-  return [...Buffer.from(key)]
-    .map((byte) =>
-      /[A-Za-z0-9!#$&'*+\-.^_`|~]/.test(String.fromCharCode(byte))
-        ? String.fromCharCode(byte)
-        : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`,
-    )
-    .join('');
-}
-
-/** Why the API server may have refused these credentials, as far as they tell it themselves; undefined where nothing is to be seen. */
-export function visibleFault({ certificate, headers }: Credentials, now: Date): string | undefined {
-  if (certificate) {
-    const { validFromDate, validToDate } = new X509Certificate(certificate);
-    if (validToDate < now) return `the client certificate expired at ${validToDate.toISOString()}`;
-    if (validFromDate > now)
-      return `the client certificate is not valid before ${validFromDate.toISOString()} (is this machine's clock right?)`;
-  }
-  const authorization = headers['Authorization'];
-  if (typeof authorization === 'string' && authorization.startsWith('Bearer ')) {
-    const expiry = tokenExpiry(authorization.slice('Bearer '.length));
-    if (expiry && expiry < now) return `the token expired at ${expiry.toISOString()}`;
-  }
-  return undefined;
-}
-
-/** `exp` of a JSON web token (RFC 7519 §4.1.4); undefined where it is none. The token is not verified: only its owner reads the answer. */
-function tokenExpiry(token: string): Date | undefined {
-  try {
-    const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { exp?: unknown };
-    return typeof claims.exp === 'number' ? new Date(claims.exp * 1000) : undefined;
-  } catch {
-    return undefined;
-  }
+  return execPlugin(options);
 }

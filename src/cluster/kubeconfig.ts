@@ -52,7 +52,7 @@ export function parseKubeconfig(text: string, file: string): Kubeconfig {
   const result = validate(kubeconfigSchema, document.toJS() ?? {});
   if ('issue' in result) throw invalid(`${lineOf(result.path)}: ${fieldName(result.path)}: ${result.issue}`);
   const { output } = result;
-  const named = <T>(list: keyof typeof output & string, entries: readonly { name: string; value: T }[]) => {
+  const named = <T>(list: 'contexts' | 'clusters' | 'users', entries: readonly { name: string; value: T }[]) => {
     const map = new Map<string, Sourced<T>>();
     for (const [index, { name, value }] of entries.entries()) {
       if (map.has(name)) throw invalid(`${lineOf([list, index])}: ${list}: the name '${name}' occurs twice`);
@@ -143,9 +143,9 @@ export function selectContext(
   return { context: name, namespace: wanted.namespace || context.value.namespace || 'default', cluster, user };
 }
 
-export function invalid(message: string, cause?: unknown): KtError {
+export function invalid(message: string, cause?: unknown, hint?: string): KtError {
   return new KtError('KUBECONFIG_INVALID', message, {
-    hint: '`kubectl config view` shows what kubectl makes of it',
+    hint: hint ?? '`kubectl config view` shows what kubectl makes of it',
     ...(cause === undefined ? {} : { cause }),
   });
 }

@@ -12,6 +12,7 @@ import { connectionError, timedOut } from './connection-errors.ts';
 import type { Credentials } from './credentials.ts';
 import { readJson, readText } from './response-body.ts';
 import { answerError } from './status.ts';
+import { TimeLimit } from './time-limit.ts';
 
 /** Milliseconds for a whole request. */
 const REQUEST_MS = 30_000;
@@ -59,9 +60,7 @@ export class ClusterApi {
    * API_STATUS (cause: the Status), API_UNREACHABLE, API_TLS, API_PROXY, CANCELLED.
    */
   async request<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
-    return this.#limited(options, async (signal) =>
-      readJson<T>(await this.#open(method, path, { ...options, signal })),
-    );
+    return this.#limited(options, async (limit) => readJson<T>(await this.#open(method, path, options, limit)));
   }
 
   /**
@@ -69,8 +68,8 @@ export class ClusterApi {
    * counts until then; `signal` also ends the stream. The caller reads it to its end or destroys it.
    */
   async open(method: string, path: string, options: RequestOptions = {}): Promise<IncomingMessage> {
-    return this.#limited(options, async (signal) => {
-      const response = await this.#open(method, path, { ...options, signal });
+    return this.#limited(options, async (limit) => {
+      const response = await this.#open(method, path, options, limit);
       response.on('error', () => undefined);
       const abort = (): void => void response.destroy(new KtError('CANCELLED', 'the request was cancelled'));
       for (const end of [this.#closed.signal, options.signal]) {
@@ -109,44 +108,35 @@ export class ClusterApi {
     return this.#identity;
   }
 
-  /** Runs `work` under a signal that ends it in time, when the caller wants, and when this API is closed. */
-  async #limited<T>(options: RequestOptions, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const limit = new AbortController();
-    const abort = (): void => limit.abort();
-    const timer = setTimeout(abort, options.timeoutMs ?? REQUEST_MS);
+  /** Runs `work` within its time, while the caller wants it, and until this API is closed. */
+  async #limited<T>(options: RequestOptions, work: (limit: TimeLimit) => Promise<T>): Promise<T> {
     const ends = [this.#closed.signal, ...(options.signal ? [options.signal] : [])];
-    for (const end of ends) end.addEventListener('abort', abort, { once: true });
+    const limit = new TimeLimit(options.timeoutMs ?? REQUEST_MS, ends);
     try {
-      if (ends.some((end) => end.aborted)) abort();
-      return await work(limit.signal);
+      return await work(limit);
     } catch (error) {
-      if (ends.some((end) => end.aborted)) {
+      if (limit.cancelled)
         throw new KtError('CANCELLED', 'the request to the API server was cancelled', { cause: error });
-      }
-      if (!limit.signal.aborted) throw connectionError(error, this.config.server);
+      if (!limit.signal.aborted) throw connectionError(error, this.config);
       // Other kept connections may be dead in the same way: after the laptop slept, say.
       if (this.#identity) endIdle(this.#identity.agent);
-      throw timedOut(this.config.server, error);
+      throw timedOut(this.config, error);
     } finally {
-      clearTimeout(timer);
-      for (const end of ends) end.removeEventListener('abort', abort);
+      limit.release();
     }
   }
 
-  async #open(
-    method: string,
-    path: string,
-    options: RequestOptions & { signal: AbortSignal },
-  ): Promise<IncomingMessage> {
+  async #open(method: string, path: string, options: RequestOptions, limit: TimeLimit): Promise<IncomingMessage> {
+    const { signal } = limit;
     let renewed = false;
     for (let attempt = 1; ; attempt += 1) {
-      const credentials = await this.config.credentials.current(options.signal);
-      const response = await this.#send(credentials, method, path, options);
+      const credentials = await limit.untimed(this.config.credentials.current(signal));
+      const response = await this.#send(credentials, method, path, { ...options, signal });
       const status = response.statusCode ?? 0;
       if (status >= 200 && status < 300) return response;
       const body = await readText(response, ERROR_MAX_BYTES).catch(() => '');
       const pause = retryAfter(response, status);
-      if (pause !== undefined && attempt < BUSY_ATTEMPTS) await wait(pause, undefined, { signal: options.signal });
+      if (pause !== undefined && attempt < BUSY_ATTEMPTS) await wait(pause, undefined, { signal });
       else if (status === 401 && !renewed && this.config.credentials.rejected(credentials)) renewed = true;
       else throw answerError({ method, path, status, body, credentials, config: this.config });
     }

@@ -2,7 +2,8 @@
 // Not for connections that failed (connection-errors.ts). Called by rest.ts and upgrade.ts.
 import { KtError } from '../errors.ts';
 import type { ClusterConfig } from './config.ts';
-import { type Credentials, visibleFault } from './credentials.ts';
+import { visibleFault } from './credential-faults.ts';
+import type { Credentials } from './credentials.ts';
 import { missingRights, type Right } from './rights.ts';
 
 /** The fields of the Kubernetes Status object that count here (apimachinery meta/v1). */

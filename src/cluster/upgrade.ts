@@ -56,7 +56,7 @@ export async function openPortForward(
           `the API server did not open a port-forward to ${namespace}/${pod} within ${UPGRADE_MS / 1000} s`,
         );
       }
-      throw connectionError(error, api.config.server);
+      throw connectionError(error, api.config);
     }
   }
 }
