@@ -23,7 +23,8 @@ export async function run(argv: readonly string[], version: string): Promise<num
     .alias('help', 'h')
     .options(GLOBAL_OPTIONS)
     .wrap(Math.min(110, process.stdout.columns ?? 100))
-    .parserConfiguration({ 'populate--': true })
+    // What `run` starts has options of its own; for every other command an unknown option is a mistake.
+    .parserConfiguration({ 'populate--': true, 'unknown-options-as-args': argv[0] === 'run' })
     .command(
       'connect',
       'Open the cluster to this laptop: SOCKS5 and HTTP proxy, DNS',
@@ -33,12 +34,7 @@ export async function run(argv: readonly string[], version: string): Promise<num
     .command(
       'run [cmd..]',
       'Start a program that sees the cluster: kt run -- mvn spring-boot:run',
-      (y) =>
-        withSessionOptions(y).parserConfiguration({
-          'populate--': true,
-          'unknown-options-as-args': true,
-          'halt-at-non-option': true,
-        }),
+      (y) => withSessionOptions(y),
       start(async () => (await import('./commands/run.ts')).runProgram),
     )
     .command(
@@ -84,7 +80,7 @@ export async function run(argv: readonly string[], version: string): Promise<num
     )
     .demandCommand(1, 'Name a command; `kt --help` lists them.')
     .strictCommands()
-    .strictOptions()
+    .strictOptions(argv[0] !== 'run')
     .recommendCommands()
     .exitProcess(false)
     .fail((message, error) => {

@@ -152,7 +152,7 @@ export class AgentLink {
       const pod = await waitForAgent(this.#api, namespace, agent.name, wait);
       agent.ip = pod.status?.podIP;
     } catch (error) {
-      step('failed', asKtError(error).message);
+      step('failed', `agent pod ${agent.name}`);
       await this.#forget(agent.name);
       throw error;
     }

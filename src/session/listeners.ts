@@ -26,8 +26,10 @@ export interface Listeners {
   close(): Promise<void>;
 }
 
+/** `dialer` is for everything; `names` answers what is in the cluster only. */
 export async function openListeners(
   dialer: Dialer,
+  names: Dialer,
   cluster: SessionCluster,
   options: SessionOptions,
   emit: EventSink,
@@ -48,13 +50,13 @@ export async function openListeners(
     const port = options.proxyPort ?? (options.shared ? PROXY_PORT : 0);
     const dnsPort = options.dnsPort ?? (options.shared ? DNS_PORT : 0);
     const proxy = keep(await listenMixedPort({ host, port, dialer, log, ...proxyAuth(options) }));
-    const dns = keep(await startDnsServer({ host, port: dnsPort, dialer, router, upstreams }));
+    const dns = keep(await startDnsServer({ host, port: dnsPort, dialer: names, router, upstreams }));
     const shimDns = keep(
-      await startDnsServer({ host: '127.0.0.1', port: 0, dialer, router, upstreams, refuseForeign: true }),
+      await startDnsServer({ host: '127.0.0.1', port: 0, dialer: names, router, upstreams, refuseForeign: true }),
     );
     const onProgram = (shim: { runtime: string; version: string; pid: number }): void =>
       emit({ type: 'shim', ...shim });
-    const broker = keep(await startBroker({ dialer, router, onProgram }));
+    const broker = keep(await startBroker({ dialer: names, router, onProgram }));
     if (host !== '127.0.0.1' && host !== '::1' && host !== 'localhost') {
       emit({
         type: 'warning',

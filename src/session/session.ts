@@ -137,7 +137,7 @@ export class Session {
     this.#reach = link;
     const dialer: Dialer = cluster.route(link.dialer);
     this.#listeners = await this.#step('listen', 'local ports', () =>
-      openListeners(dialer, cluster, options, (event) => this.#emit(event)),
+      openListeners(dialer, link.dialer, cluster, options, (event) => this.#emit(event)),
     );
     const entry = process.argv[1];
     if (mode === 'agent' && entry) {
@@ -188,7 +188,7 @@ export class Session {
       this.#emit({ type: 'step', id, state: 'done', text, ms: performance.now() - started });
       return result;
     } catch (error) {
-      this.#emit({ type: 'step', id, state: 'failed', text: `${text}: ${asKtError(error).message}` });
+      this.#emit({ type: 'step', id, state: 'failed', text });
       throw error;
     }
   }
