@@ -52,7 +52,6 @@ export function discover(path: string): unknown {
   if (at === '/apis') return { kind: 'APIGroupList', apiVersion: 'v1', groups: GROUPS.map(group) };
   if (at === '/api/v1') return resourceList('v1');
   if (at === '/openapi/v3') return { paths: {} };
-  if (at === '/openapi/v2') return { swagger: '2.0', info: { title: 'kt playground', version: 'v1.34.4' }, paths: {} };
   const [, apis, name = '', version, ...rest] = at.split('/');
   if (apis !== 'apis' || rest.length > 0 || !GROUPS.includes(name)) return undefined;
   if (version === undefined) return { kind: 'APIGroup', apiVersion: 'v1', ...(group(name) as object) };

@@ -19,7 +19,16 @@ import {
 } from './resources.ts';
 import type { Route } from './route.ts';
 import { type Matcher, parseFieldSelector, parseLabelSelector } from './selector.ts';
-import { ApiError, badRequest, deleted, invalid, methodNotAllowed, noSuchPath, unsupportedMedia } from './status.ts';
+import {
+  ApiError,
+  badRequest,
+  conflict,
+  deleted,
+  invalid,
+  methodNotAllowed,
+  noSuchPath,
+  unsupportedMedia,
+} from './status.ts';
 import { toTable } from './table.ts';
 import { updated } from './update.ts';
 
@@ -191,6 +200,8 @@ export class Objects {
 
   #put(type: ResourceType, route: Route, changed: ApiObject): Answer {
     const current = this.#store.mustGet(type, route.namespace, route.name ?? '');
+    const version = changed.metadata.resourceVersion;
+    if (version && version !== current.metadata.resourceVersion) throw conflict(type, current.metadata.name);
     const next = updated(type, current, changed, route.subresource === 'status');
     if (route.query.get('dryRun') === 'All') return { code: 200, body: next };
     return { code: 200, body: this.#store.update(type, next) };

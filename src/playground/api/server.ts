@@ -98,7 +98,7 @@ export class ApiServer {
       if (request.method !== 'GET') throw methodNotAllowed();
       // `kubectl apply` asks for this in protobuf, where no bytes are an empty document: nothing to validate by.
       if (route.path === '/openapi/v2') {
-        response.writeHead(200, { 'content-type': 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf' }).end();
+        response.writeHead(200, { 'content-type': 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf' }).end();
         return;
       }
       const found = discover(route.path);

@@ -94,7 +94,8 @@ export const tooOld = (asked: number, oldest: number): ApiError =>
 export const invalid = (type: ResourceType, name: string, causes: readonly Cause[]): ApiError => {
   const lines = causes.map((cause) => `${cause.field}: ${cause.message}`);
   const text = lines.length === 1 ? lines[0] : `[${lines.join(', ')}]`;
-  return new ApiError(422, 'Invalid', `${type.kind} "${name}" is invalid: ${text}`, {
+  const kind = type.group === '' ? type.kind : `${type.kind}.${type.group}`;
+  return new ApiError(422, 'Invalid', `${kind} "${name}" is invalid: ${text}`, {
     ...(name === '' ? {} : { name }),
     ...(type.group === '' ? {} : { group: type.group }),
     kind: type.kind,

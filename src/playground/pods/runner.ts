@@ -85,7 +85,10 @@ export class PodRunner {
     if (seconds !== undefined) this.#after(seconds * 1000, () => this.#exceed());
     this.#writeStatus();
     if (this.#initDone) this.#startAll();
-    else this.#startInit(0);
+    else {
+      for (const part of this.#parts) part.process.wait('PodInitializing');
+      this.#startInit(0);
+    }
   }
 
   logOf(container: string, previous: boolean): LogBuffer | undefined {
