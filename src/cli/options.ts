@@ -164,6 +164,7 @@ export interface SessionArguments {
   readonly annotations: Record<string, string> | undefined;
   readonly startLimitMs: number;
   readonly parkMs: number;
+  readonly debug: boolean;
   /** Flags that were given and do nothing. */
   readonly ignored: readonly string[];
 }
@@ -195,6 +196,7 @@ export function sessionArguments(args: Arguments): SessionArguments {
     annotations: pairs(args, 'withAnnotation', 'withAnnotation'),
     startLimitMs: (number(args, 'podCreationTimeout', 'podCreationTimeout', [1, 3_600]) ?? 120) * 1000,
     parkMs: (number(args, 'parkTime', 'parkTime', [0, 600]) ?? 10) * 1000,
+    debug: args['debug'] === true,
     ignored: IGNORED_OPTIONS.filter((name) => args[name] !== undefined),
   };
 }

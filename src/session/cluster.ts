@@ -6,6 +6,7 @@ import { type ClusterConfig, loadClusterConfig } from '../cluster/config.ts';
 import { ClusterApi } from '../cluster/rest.ts';
 import { type Service, watchServices } from '../cluster/services.ts';
 import type { Dialer } from '../netstack/dialer.ts';
+import { corporateDialer } from '../netstack/http/corporate-dialer.ts';
 import { DirectDialer } from '../netstack/route/direct-dialer.ts';
 import { Router } from '../netstack/route/router.ts';
 import { RoutingDialer } from '../netstack/route/routing-dialer.ts';
@@ -77,7 +78,8 @@ export async function openCluster(
     context: config.context,
     services: () => services,
     servicesSeen: Promise.race([seen, new Promise<void>((resolve) => setTimeout(resolve, FIRST_LIST_MS).unref())]),
-    route: (cluster) => new RoutingDialer({ router, cluster, direct: new DirectDialer(), corporate: undefined }),
+    route: (cluster) =>
+      new RoutingDialer({ router, cluster, direct: new DirectDialer(), corporate: corporateDialer(process.env) }),
     close: () => {
       watching.abort();
       api.close();

@@ -45,11 +45,12 @@ export async function openListeners(
   const close = async (): Promise<void> => {
     await Promise.all(opened.map((listener) => listener.close()));
   };
-  const log = (message: string): void => emit({ type: 'debug', message });
+  // A line per connection only where it was asked for: it costs as much as the connection.
+  const log = options.debug ? { log: (message: string): void => emit({ type: 'debug', message }) } : {};
   try {
     const port = options.proxyPort ?? (options.shared ? PROXY_PORT : 0);
     const dnsPort = options.dnsPort ?? (options.shared ? DNS_PORT : 0);
-    const proxy = keep(await listenMixedPort({ host, port, dialer, log, ...proxyAuth(options) }));
+    const proxy = keep(await listenMixedPort({ host, port, dialer, ...log, ...proxyAuth(options) }));
     const dns = keep(await startDnsServer({ host, port: dnsPort, dialer: names, router, upstreams }));
     const shimDns = keep(
       await startDnsServer({ host: '127.0.0.1', port: 0, dialer: names, router, upstreams, refuseForeign: true }),

@@ -35,6 +35,8 @@ export interface SessionOptions {
   readonly annotations?: Record<string, string> | undefined;
   readonly startLimitMs: number;
   readonly parkMs: number;
+  /** Emit an event for each connection. */
+  readonly debug?: boolean;
   /** kt-connect's flags that do nothing here. */
   readonly ignored?: readonly string[];
   /** Others may join it (`kt connect`); a private one is `kt run`'s own. */

@@ -170,7 +170,8 @@ export class Router {
     result: (via: Route['via'], rule: string) => Explanation,
     look: (rule: string, matched: boolean) => boolean,
   ): Explanation {
-    const proxy = environmentProxy(name, 443, 'https', this.#options.env);
+    const proxy =
+      environmentProxy(name, 443, 'https', this.#options.env) ?? environmentProxy(name, 80, 'http', this.#options.env);
     if (look('the corporate proxy (HTTPS_PROXY, NO_PROXY)', proxy !== undefined))
       return result('corporate', `outside of the cluster, by the corporate proxy ${proxy?.host ?? ''}`);
     look('direct, as without kt', true);
