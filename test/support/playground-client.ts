@@ -154,6 +154,11 @@ export class PlaygroundClient {
 
   /** The first line that a running pod writes. */
   firstLine(namespace: string, name: string): Promise<string> {
+    return this.logLine(namespace, name, /^/);
+  }
+
+  /** The first line of a running pod's log, now or later, that matches. */
+  logLine(namespace: string, name: string, wanted: RegExp): Promise<string> {
     return new Promise((resolve, reject) => {
       let text = '';
       const path = `/api/v1/namespaces/${namespace}/pods/${name}/log?follow=1`;
@@ -165,11 +170,14 @@ export class PlaygroundClient {
           response.on('error', reject);
           response.on('data', (chunk: string) => {
             text += chunk;
-            const end = text.indexOf('\n');
-            if (end < 0) return;
+            const line = text
+              .split('\n')
+              .slice(0, -1)
+              .find((one) => wanted.test(one));
+            if (line === undefined) return;
             response.off('error', reject).on('error', () => {});
             response.destroy();
-            resolve(text.slice(0, end));
+            resolve(line);
           });
           response.on('end', () => reject(new Error(`the log ended without a line: ${text}`)));
         },

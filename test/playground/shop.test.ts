@@ -1,0 +1,146 @@
+// The shop as a visitor finds it: gateway → orders → stock → vault, and the database, through port-forwards.
+import { once } from 'node:events';
+import http from 'node:http';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Playground, startPlayground } from '../../src/playground/start.ts';
+import { type Json, PlaygroundClient } from '../support/playground-client.ts';
+
+let playground: Playground;
+let client: PlaygroundClient;
+
+beforeAll(async () => {
+  playground = await startPlayground();
+  client = new PlaygroundClient(playground);
+  const ready = (kind: string, name: string, namespace: string): Promise<Json> =>
+    client.until(
+      `/apis/apps/v1/namespaces/${namespace}/${kind}?fieldSelector=metadata.name=${name}`,
+      (one) => one.status.readyReplicas === one.spec.replicas,
+    );
+  await Promise.all([
+    ready('deployments', 'gateway', 'shop'),
+    ready('deployments', 'orders', 'shop'),
+    ready('deployments', 'stock', 'shop'),
+    ready('statefulsets', 'db', 'shop'),
+    ready('deployments', 'vault', 'locked'),
+  ]);
+});
+afterAll(async () => {
+  client.close();
+  await playground.close();
+});
+
+async function podOf(app: string): Promise<string> {
+  const list = await client.get(`/api/v1/namespaces/shop/pods?labelSelector=app%3D${app}`);
+  return list.body.items[0].metadata.name;
+}
+
+async function ask(
+  pod: string,
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; text: string }> {
+  const connection = await client.forward('shop', pod, 8080);
+  const request = http.get({ path, headers: { host: 'gateway', ...headers }, createConnection: () => connection });
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+  let text = '';
+  for await (const chunk of response) text += String(chunk);
+  connection.destroy();
+  return { status: response.statusCode ?? 0, text };
+}
+
+test('the four Services answer each other, with the headers that are passed on', async () => {
+  const answer = JSON.parse(
+    (await ask(await podOf('gateway'), '/', { 'x-trace': 'one', baggage: 'a=b', cookie: 'stays' })).text,
+  );
+  const names: string[] = [];
+  for (let one = answer; one !== undefined; one = one.next) names.push(one.name);
+  expect(names).toEqual(['gateway', 'orders', 'stock', 'vault']);
+  const stock = answer.next.next;
+  expect(stock.apples).toBe('42');
+  expect(stock.version).toBe('v1');
+  expect(stock.next.headers).toMatchObject({ 'x-trace': 'one', baggage: 'a=b', host: 'vault.locked' });
+  expect(stock.next.headers.cookie).toBeUndefined();
+  expect(stock.remote).toMatch(/^198\.18\./);
+});
+
+test('the two pods of orders take turns', async () => {
+  const gateway = await podOf('gateway');
+  const pods = new Set<string>();
+  for (let round = 0; round < 4; round += 1) pods.add(JSON.parse((await ask(gateway, '/')).text).next.pod);
+  // fetch keeps a connection open, so one pod may answer several times: each new connection goes to the next.
+  const { items } = (await client.get('/api/v1/namespaces/shop/pods?labelSelector=app%3Dorders')).body;
+  expect(items).toHaveLength(2);
+  for (const pod of pods) expect(items.map((one: Json) => one.metadata.name)).toContain(pod);
+});
+
+test('/bytes, /status, /healthz', async () => {
+  const pod = await podOf('stock');
+  expect((await ask(pod, '/bytes/300000')).text).toHaveLength(300_000);
+  expect((await ask(pod, '/status/418')).status).toBe(418);
+  expect((await ask(pod, '/healthz')).text).toBe('ok');
+});
+
+test('the database: db-0 by its StatefulSet name, lines over TCP', async () => {
+  const connection = await client.forward('shop', 'db-0', 5432);
+  let text = '';
+  connection.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  connection.write('GET apples\nSET greeting hello from here\nGET greeting\nGET none\nNOPE\nKEYS\nQUIT\n');
+  await once(connection, 'end');
+  expect(text).toBe("42\nOK\nhello from here\n(nil)\nERR unknown command 'NOPE'\napples pears greeting\n");
+});
+
+test('a Service whose selector changes leads elsewhere, and back', async () => {
+  const slices =
+    '/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices?labelSelector=kubernetes.io%2Fservice-name%3Dstock';
+  await client.patch('/api/v1/namespaces/shop/services/stock', { spec: { selector: { app: 'orders' } } });
+  await client.until(slices, (slice, type) => type !== 'DELETED' && slice.endpoints?.length === 2);
+  await client.patch('/api/v1/namespaces/shop/services/stock', { spec: { selector: { app: 'stock' } } });
+  await client.until(slices, (slice, type) => type !== 'DELETED' && slice.endpoints?.length === 1);
+  const answer = JSON.parse((await ask(await podOf('gateway'), '/')).text);
+  expect(answer.next.next.name).toBe('stock');
+});
+
+test('a rollout replaces the pods when the new ones are ready', async () => {
+  const path = '/apis/apps/v1/namespaces/shop/deployments/orders';
+  const before = (await client.get('/api/v1/namespaces/shop/pods?labelSelector=app%3Dorders')).body.items.map(
+    (one: Json) => one.metadata.name,
+  );
+  const patch = {
+    spec: { template: { spec: { containers: [{ name: 'orders', env: [{ name: 'VERSION', value: 'v2' }] }] } } },
+  };
+  await client.patch(path, patch, 'application/strategic-merge-patch+json');
+  await client.until(
+    '/api/v1/namespaces/shop/pods?labelSelector=app%3Dorders',
+    (pod, type) => type === 'DELETED' && pod.metadata.name === before[1],
+  );
+  const answer = JSON.parse((await ask(await podOf('orders'), '/')).text);
+  expect(answer.version).toBe('v2');
+  await client.patch(`${path}/scale`, { spec: { replicas: 1 } });
+  await client.until(
+    '/apis/apps/v1/namespaces/shop/deployments?fieldSelector=metadata.name=orders',
+    (one) => one.status.replicas === 1,
+  );
+});
+
+test('a StatefulSet pod that is deleted comes back with its name', async () => {
+  const first = (await client.get('/api/v1/namespaces/shop/pods/db-0')).body.metadata.uid;
+  await client.delete('/api/v1/namespaces/shop/pods/db-0');
+  const again = await client.until(
+    '/api/v1/namespaces/shop/pods?fieldSelector=metadata.name=db-0',
+    (pod) => pod.metadata.uid !== first && pod.status.phase === 'Running',
+  );
+  expect(again.spec).toMatchObject({ hostname: 'db-0', subdomain: 'db' });
+});
+
+test('another namespace, and a folder of the caller', async () => {
+  const other = await startPlayground({ namespace: 'team-a', shop: false });
+  expect(other.namespace).toBe('team-a');
+  const its = new PlaygroundClient(other);
+  expect((await its.get('/api/v1/namespaces/team-a/pods', 'dev')).code).toBe(200);
+  expect((await its.get('/api/v1/namespaces/shop/pods', 'dev')).code).toBe(403);
+  its.close();
+  await other.close();
+  await other.close();
+});
