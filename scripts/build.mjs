@@ -36,6 +36,7 @@ for (const [from, to] of [
   copyFileSync(from, `dist/shims/${to}`);
 }
 cpSync('src/modes/demo-programs', 'dist/demo', { recursive: true });
+cpSync('src/playground/programs', 'dist/playground', { recursive: true });
 chmodSync('dist/kt.mjs', 0o755);
 writeFileSync('dist/package.json', JSON.stringify({ type: 'module', version }));
 const size = statSync('dist/agent.mjs').size;
