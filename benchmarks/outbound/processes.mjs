@@ -1,0 +1,90 @@
+// The tools that are compared, as processes with their start, their memory and their CPU time. Linux (/proc).
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+
+const TICKS_PER_SECOND = 100;
+const KT = ['node_modules/node/bin/node', 'dist/kt.mjs'];
+
+/** CPU seconds that a process has used. */
+export function cpuSeconds(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/** MiB resident: now, and the most there was. */
+export function memory(pid) {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const read = (name) => Math.round(Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)[1]) / 1024);
+  return { now: read('VmRSS'), peak: read('VmHWM') };
+}
+
+function waitFor(child, stream, pattern, what) {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const timer = setTimeout(() => reject(new Error(`${what}: not there in 60 s: ${text}`)), 60_000);
+    stream.setEncoding('utf8').on('data', (part) => {
+      text += part;
+      const match = pattern.exec(text);
+      if (!match) return;
+      clearTimeout(timer);
+      resolve(match);
+    });
+    child.once('exit', (code) => reject(new Error(`${what} ended with ${code}: ${text}`)));
+  });
+}
+
+async function end(child) {
+  child.kill('SIGTERM');
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+}
+
+/** `kt connect`; ways by SOCKS5 and by the HTTP proxy. */
+export async function startKt(kubeconfig, host, port) {
+  const started = performance.now();
+  const args = [...KT.slice(1), 'connect', '--output', 'json', '--proxyPort', '0', '--dnsPort', '0'];
+  const child = spawn(KT[0], args, {
+    env: { ...process.env, KUBECONFIG: kubeconfig },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [, ready] = await waitFor(child, child.stdout, /({[^\n]*"type":"ready"[^\n]*})\n/, 'kt connect');
+  const { proxy } = JSON.parse(ready);
+  return {
+    name: 'kt',
+    pid: child.pid,
+    started,
+    ways: { socks: { kind: 'socks', proxy, host, port }, http: { kind: 'http', proxy, host, port } },
+    stop: () => end(child),
+  };
+}
+
+/** `kubectl port-forward service/…`, as the client chooses its protocol. */
+export async function startKubectl(kubeconfig, host, port) {
+  const started = performance.now();
+  const child = spawn('kubectl', ['--kubeconfig', kubeconfig, 'port-forward', `service/${host}`, `:${port}`], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [, local] = await waitFor(child, child.stdout, /127\.0\.0\.1:(\d+) ->/, 'kubectl port-forward');
+  return {
+    name: 'kubectl',
+    pid: child.pid,
+    started,
+    ways: { tcp: { kind: 'tcp', host: '127.0.0.1', port: Number(local) } },
+    stop: () => end(child),
+  };
+}
+
+/** Runs the measuring client; under the Node shim where `shim` is set. */
+export function measure(way, task, settings, { shim = false, kubeconfig } = {}) {
+  const client = [new URL('client.mjs', import.meta.url).pathname, JSON.stringify({ way, task, ...settings })];
+  const [file, ...args] = shim ? [...KT, 'run', '--', KT[0], ...client] : [KT[0], ...client];
+  const env = { ...process.env, KUBECONFIG: kubeconfig ?? process.env.KUBECONFIG };
+  return JSON.parse(
+    execFileSync(file, args, { encoding: 'utf8', env, timeout: 300_000, stdio: ['ignore', 'pipe', 'inherit'] })
+      .trim()
+      .split('\n')
+      .at(-1),
+  );
+}

@@ -1,0 +1,171 @@
+// benchmarks/outbound: kt (SOCKS5, HTTP proxy, Node shim) against `kubectl port-forward`, in one run on a real cluster, interleaved.
+// Prints a table with ratios and the targets, and writes results/outbound.json. Needs the built kt, kubectl, and a kubeconfig whose
+// user may create pods and Services.   node benchmarks/outbound/run.mjs [--rounds 3] [--quick] [--only near|far]
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Wan } from '../../test/e2e/support/wan.ts';
+import { cpuSeconds, measure, memory, startKt, startKubectl } from './processes.mjs';
+import { printTable } from './report.mjs';
+
+const { values: options } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '3' },
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+  },
+});
+const rounds = Number(options.rounds);
+const scale = options.quick ? 0.25 : 1;
+const MIB = 1_048_576;
+const KUBECONFIG = process.env.KUBECONFIG ?? '/var/lib/kcluster/kubeconfigs/dev';
+const NAME = 'kt-bench-target';
+const PORT = 80;
+/** The far line: each way, and its rate. */
+const FAR = { delayMs: 25, mbit: 50 };
+
+const kubectl = (args, input) =>
+  execFileSync('kubectl', ['--kubeconfig', KUBECONFIG, ...args], { encoding: 'utf8', input });
+
+function deployTarget() {
+  const code = readFileSync(new URL('target.mjs', import.meta.url), 'utf8');
+  const labels = { app: NAME };
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: NAME, labels },
+    spec: {
+      terminationGracePeriodSeconds: 0,
+      containers: [
+        {
+          name: 'target',
+          image: 'node:24-slim',
+          command: ['node', '--input-type=module', '-e', code],
+          ports: [{ containerPort: 8080 }],
+        },
+      ],
+    },
+  };
+  const service = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: NAME },
+    spec: { selector: labels, ports: [{ port: PORT, targetPort: 8080 }] },
+  };
+  removeTarget();
+  kubectl(['create', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [pod, service] }));
+  kubectl(['wait', '--for=condition=Ready', `pod/${NAME}`, '--timeout=60s']);
+}
+
+function removeTarget() {
+  kubectl(['delete', 'pod,service', NAME, '--ignore-not-found', '--now']);
+}
+
+const NEAR = {
+  'download, 1 stream (MiB/s)': ['down', { streams: 1, bytes: 512 * MIB * scale }],
+  'download, 8 streams (MiB/s)': ['down', { streams: 8, bytes: 64 * MIB * scale }],
+  'upload, 1 stream (MiB/s)': ['up', { streams: 1, bytes: 512 * MIB * scale }],
+  'upload, 8 streams (MiB/s)': ['up', { streams: 8, bytes: 64 * MIB * scale }],
+  'request p50 (ms)': ['latency', { count: 1500 * scale }],
+  'new connections/s, one after the other': ['connections', { count: 300 * scale }],
+  'new connections/s, 32 at once': ['concurrent', { count: 1200 * scale }],
+  'small beside 8 downloads p50 (ms)': ['beside', { bytes: 4096 * MIB, warmMs: 500, ms: 3000 * scale }],
+};
+const FAR_TASKS = {
+  'far: connect + request p50 (ms)': ['connections', { count: 20 }],
+  'far: small beside 8 downloads p50 (ms)': ['beside', { bytes: 1024 * MIB, warmMs: 2000, ms: 6000 }],
+  'far: download (MiB/s)': ['down', { streams: 1, bytes: 24 * MIB }],
+};
+
+const results = {};
+const note = (row, column, value) => {
+  results[row] ??= {};
+  results[row][column] ??= [];
+  results[row][column].push(value);
+};
+const figure = (row, result) => result.mibPerSecond ?? (/p50/.test(row) ? result.p50 : result.perSecond);
+
+/** Every contender once per task, in turn: what else the machine does then hits all of them. */
+function round(tasks, contenders, kubeconfig) {
+  for (const [row, [task, settings]] of Object.entries(tasks)) {
+    for (const { column, tool, way, shim } of contenders) {
+      const before = cpuSeconds(tool.pid);
+      const result = measure(way, task, settings, { shim, kubeconfig });
+      const gib = (settings.streams * settings.bytes) / 1024 / MIB;
+      if (task === 'down' || task === 'up')
+        note(`CPU s/GiB, ${row.replace(/ \(.*/, '')}`, column, (cpuSeconds(tool.pid) - before) / gib);
+      note(row, column, figure(row, result));
+      if (task === 'latency') note('request p99 (ms)', column, result.p99);
+      process.stderr.write(`${row} · ${column}: ${figure(row, result).toFixed(2)}\n`);
+    }
+  }
+}
+
+const contendersOf = (kt, tunnel) => [
+  { column: 'kubectl', tool: tunnel, way: tunnel.ways.tcp },
+  { column: 'kt socks', tool: kt, way: kt.ways.socks },
+  { column: 'kt http', tool: kt, way: kt.ways.http },
+  { column: 'kt node shim', tool: kt, way: { kind: 'tcp', host: NAME, port: PORT }, shim: true },
+];
+
+async function startUp(kubeconfig, row) {
+  for (const [column, start] of [
+    ['kubectl', startKubectl],
+    ['kt socks', startKt],
+  ]) {
+    const tool = await start(kubeconfig, NAME, PORT);
+    measure(Object.values(tool.ways)[0], 'latency', { count: 1 });
+    note(row, column, (performance.now() - tool.started) / 1000);
+    await tool.stop();
+  }
+}
+
+async function near() {
+  for (let index = 0; index < rounds; index += 1) await startUp(KUBECONFIG, 'start to first answer (s)');
+  const kt = await startKt(KUBECONFIG, NAME, PORT);
+  const tunnel = await startKubectl(KUBECONFIG, NAME, PORT);
+  measure(kt.ways.socks, 'latency', { count: 10 });
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  note('memory idle (MiB)', 'kubectl', memory(tunnel.pid).now);
+  note('memory idle (MiB)', 'kt socks', memory(kt.pid).now);
+  for (let index = 0; index < rounds; index += 1) round(NEAR, contendersOf(kt, tunnel), KUBECONFIG);
+  note('memory peak (MiB)', 'kubectl', memory(tunnel.pid).peak);
+  note('memory peak (MiB)', 'kt socks', memory(kt.pid).peak);
+  await Promise.all([kt.stop(), tunnel.stop()]);
+}
+
+async function far() {
+  const wan = await Wan.start(['--delay', `${FAR.delayMs}ms`, '--rate', `${FAR.mbit}mbit`]);
+  try {
+    const kubeconfig = wan.kubeconfig(KUBECONFIG, join(tmpdir(), `kt-bench-${process.pid}.yaml`), process.getuid());
+    await startUp(kubeconfig, 'far: start to first answer (s)');
+    const kt = await startKt(kubeconfig, NAME, PORT);
+    const tunnel = await startKubectl(kubeconfig, NAME, PORT);
+    for (let index = 0; index < Math.min(2, rounds); index += 1) round(FAR_TASKS, contendersOf(kt, tunnel), kubeconfig);
+    await Promise.all([kt.stop(), tunnel.stop()]);
+  } finally {
+    await wan.close();
+  }
+}
+
+function versionTime() {
+  for (let index = 0; index < 10; index += 1) {
+    const started = performance.now();
+    execFileSync('node_modules/node/bin/node', ['dist/kt.mjs', '--version']);
+    note('kt --version (ms)', 'kt socks', performance.now() - started);
+  }
+}
+
+try {
+  deployTarget();
+  versionTime();
+  if (options.only !== 'far') await near();
+  if (options.only !== 'near') await far();
+} finally {
+  removeTarget();
+}
+mkdirSync(new URL('../results/', import.meta.url), { recursive: true });
+writeFileSync(new URL('../results/outbound.json', import.meta.url), `${JSON.stringify(results, null, 1)}\n`);
+printTable(results, FAR);
