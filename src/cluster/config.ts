@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, dirname, isAbsolute, join, resolve as resolvePath } from 'node:path';
+import { isatty } from 'node:tty';
 import { KtError } from '../errors.ts';
 import { type CredentialSource, credentialSource } from './credentials.ts';
 import {
@@ -43,6 +44,8 @@ export interface ConfigOptions {
   readonly context?: string | undefined;
   readonly namespace?: string | undefined;
   readonly env?: NodeJS.ProcessEnv | undefined;
+  /** A credentials plugin may ask the user on standard input. Default: where that is a terminal. */
+  readonly terminal?: boolean | undefined;
 }
 
 /** Rejects with KUBECONFIG_MISSING or KUBECONFIG_INVALID. Runs no plugin and opens no connection. */
@@ -65,7 +68,7 @@ export async function loadClusterConfig(options: ConfigOptions = {}): Promise<Cl
       resolve: (path) => besideFile(path, user.file),
       cluster: clusterInfo(cluster.value, server, tls),
       env,
-      terminal: process.stdin.isTTY,
+      terminal: options.terminal ?? isatty(0),
     }),
   };
 }

@@ -49,7 +49,7 @@ export function parseKubeconfig(text: string, file: string): Kubeconfig {
     return file;
   };
   // An empty file is an empty configuration.
-  const result = validate(kubeconfigSchema, document.toJS() ?? {});
+  const result = validate(kubeconfigSchema, plainValue(document, file) || {});
   if ('issue' in result) throw invalid(`${lineOf(result.path)}: ${fieldName(result.path)}: ${result.issue}`);
   const { output } = result;
   const named = <T>(list: 'contexts' | 'clusters' | 'users', entries: readonly { name: string; value: T }[]) => {
@@ -76,6 +76,15 @@ export function parseKubeconfig(text: string, file: string): Kubeconfig {
       output.users.map(({ name, user }) => ({ name, value: user ?? {} })),
     ),
   };
+}
+
+/** Aliases that lead nowhere, or multiply, show only here. */
+function plainValue(document: { toJS(): unknown }, file: string): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    throw invalid(`${file}: not YAML: ${(error as Error).message}`, error);
+  }
 }
 
 /** What a plugin is given of its cluster is JSON with types, so this part is read again with them. */

@@ -182,10 +182,8 @@ class ApiAgent extends Agent {
   }
 
   override createConnection(_: unknown, callback?: (error: Error | null, stream: Duplex) => void): undefined {
-    connectToApi(this.#config, this.#secure).then(
-      (socket) => callback?.(null, socket),
-      (error: Error) => (callback as ((error: Error) => void) | undefined)?.(error),
-    );
+    const opened = callback as (error: Error | null, stream?: Duplex) => void;
+    void connectToApi(this.#config, this.#secure).then((socket) => opened(null, socket), opened);
   }
 }
 

@@ -97,7 +97,7 @@ class Watched {
   async *#list(): AsyncGenerator<Change<Meta>, void, undefined> {
     const list = await this.#api.request<List>('GET', this.#path, { query: this.#query, signal: this.#signal });
     const now = new Map((list.items ?? []).map((object) => [keyOf(object), object]));
-    for (const [key, object] of [...this.#known]) if (!now.has(key)) yield this.#apply('DELETED', object);
+    for (const [key, object] of this.#known) if (!now.has(key)) yield this.#apply('DELETED', object);
     for (const [key, object] of now) {
       const before = this.#known.get(key);
       if (before && before.metadata.resourceVersion === object.metadata.resourceVersion) continue;

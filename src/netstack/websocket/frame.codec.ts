@@ -223,20 +223,19 @@ export function closePayload(code: number, reason: string): Buffer {
  */
 export function unmask(bytes: Uint8Array, mask: Uint8Array, offset = 0): number {
   const { length } = bytes;
-  let index = 0;
-  const byte = (): void => {
-    bytes[index] = (bytes[index] ?? 0) ^ (mask[(offset + index) & 3] ?? 0);
-    index += 1;
+  const byByte = (from: number, to: number): void => {
+    for (let index = from; index < to; index += 1)
+      bytes[index] = (bytes[index] ?? 0) ^ (mask[(offset + index) & 3] ?? 0);
   };
-  while (index < length && ((bytes.byteOffset + index) & 3) !== 0) byte();
+  const index = Math.min(length, -bytes.byteOffset & 3);
+  byByte(0, index);
   const count = (length - index) >> 2;
   if (count > 0) {
     const turned = Uint8Array.from({ length: 4 }, (_, at) => mask[(offset + index + at) & 3] ?? 0);
     const [key = 0] = new Uint32Array(turned.buffer);
     const view = new Uint32Array(bytes.buffer, bytes.byteOffset + index, count);
     for (let word = 0; word < count; word += 1) view[word] = (view[word] ?? 0) ^ key;
-    index += count * 4;
   }
-  while (index < length) byte();
+  byByte(index + count * 4, length);
   return (offset + length) & 3;
 }
