@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { asset } from '../assets.ts';
 import { KtError } from '../errors.ts';
-import { findKind, NAMESPACES, SERVICES } from './api/resources.ts';
+import { DEPLOYMENTS, findKind, NAMESPACES, SERVICES, STATEFUL_SETS } from './api/resources.ts';
 import { ApiServer } from './api/server.ts';
 import { Users } from './api/users.ts';
 import { makeServerIdentity } from './certificate.codec.ts';
@@ -37,6 +37,8 @@ import type { Manifest } from './types.ts';
 const CERTIFICATE_DAYS = 30;
 /** The first addresses of both ranges are fixed ones (pods/addresses.ts). */
 const FIRST_FREE_HOST = 16;
+/** Six processes that start at once: about a second on a small laptop. */
+const SHOP_READY_MS = 20_000;
 
 export interface PlaygroundOptions {
   /** Where its files go; made in the system's temporary folder, and removed at the end, where it is not given. */
@@ -87,6 +89,28 @@ function systemManifests(namespace: string, locked: string): Manifest[] {
   ];
 }
 
+/** Resolves when every pod that the shop wants is ready; after the limit too, since a slow machine gets there later. */
+async function untilReady(store: Store): Promise<void> {
+  const workloads = [DEPLOYMENTS, STATEFUL_SETS];
+  const ready = (): boolean =>
+    workloads.every((type) =>
+      store.list(type).every((one) => {
+        const status = (one.status ?? {}) as { readyReplicas?: number };
+        return (status.readyReplicas ?? 0) >= (one.spec.replicas ?? 1);
+      }),
+    );
+  let stop: (() => void) | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  await new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, SHOP_READY_MS);
+    stop = store.listen(() => {
+      if (ready()) resolve();
+    });
+  });
+  clearTimeout(timer);
+  stop?.();
+}
+
 export async function startPlayground(options: PlaygroundOptions = {}): Promise<Playground> {
   const namespace = options.namespace ?? 'shop';
   const locked = namespace === 'locked' ? 'locked-down' : 'locked';
@@ -95,8 +119,10 @@ export async function startPlayground(options: PlaygroundOptions = {}): Promise<
   let closing: Promise<void> | undefined;
   const closeAll = async (): Promise<void> => {
     for (const close of closers.toReversed()) await close();
-    if (options.directory === undefined)
-      rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    // Only what is ours: the folder may be the caller's.
+    const ours =
+      options.directory === undefined ? [directory] : [join(directory, 'pods'), join(directory, 'kubeconfig')];
+    for (const path of ours) rmSync(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   };
   const close = (): Promise<void> => (closing ??= closeAll());
 
@@ -160,6 +186,7 @@ export async function startPlayground(options: PlaygroundOptions = {}): Promise<
     if (options.shop !== false)
       apply(shopManifests(namespace, locked, (name) => readFileSync(join(programs, name), 'utf8')));
 
+    if (options.shop !== false) await untilReady(store);
     const server = `https://127.0.0.1:${port}`;
     const kubeconfig = join(directory, 'kubeconfig');
     writeFileSync(

@@ -151,7 +151,7 @@ test('several ports on one websocket, and the same one twice', async () => {
   await complete;
   // One port of several has ended: nothing says so, the others go on.
   expect(websocket.readyState).toBe(websocket.OPEN);
-  expect([...byChannel.keys()].sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+  expect([...byChannel.keys()].sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
   websocket.terminate();
 });
 

@@ -27,12 +27,16 @@ function overQuota(store: Store, namespace: string): string | undefined {
   return undefined;
 }
 
-/** Throws 404 or 403. */
-export function admitCreate(store: Store, type: ResourceType, manifest: Manifest): void {
+/** Throws 404. */
+export function admitNamespace(store: Store, namespace: string | undefined): void {
+  if (namespace !== undefined && store.get(NAMESPACES, undefined, namespace) === undefined)
+    throw notFound(NAMESPACES, namespace);
+}
+
+/** Throws 403. Other resources than pods pass. */
+export function admitPod(store: Store, type: ResourceType, manifest: Manifest): void {
   const namespace = manifest.metadata.namespace;
-  if (namespace === undefined) return;
-  if (store.get(NAMESPACES, undefined, namespace) === undefined) throw notFound(NAMESPACES, namespace);
-  if (type !== PODS) return;
+  if (type !== PODS || namespace === undefined) return;
   const why = violations(enforced(store, namespace), manifest['spec'] as PodSpec) ?? overQuota(store, namespace);
   if (why !== undefined) throw forbidden(PODS, manifest.metadata.name ?? '', why);
 }

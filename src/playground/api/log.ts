@@ -12,6 +12,9 @@ export interface LogSource {
   logOf(podUid: string, container: string, previous: boolean): LogBuffer | undefined;
 }
 
+/** A reader who lets this much lie is cut off. */
+const UNREAD_MAX_BYTES = 4 * 1024 * 1024;
+
 const FLAG = /^(1|true)$/;
 
 function containerOf(pod: Pod, asked: string | null): string {
@@ -59,6 +62,7 @@ export function answerLog(store: Store, source: LogSource, route: Route, respons
   response.flushHeaders();
   const stop = log.follow((line) => {
     if (line === undefined) response.end();
+    else if (response.writableLength > UNREAD_MAX_BYTES) response.destroy();
     else response.write(format(line));
   });
   response.on('close', stop);

@@ -3,7 +3,7 @@
 
 import type { Store } from '../store.ts';
 import type { ApiObject, Manifest, Pod } from '../types.ts';
-import { admitCreate, warningFor } from './admission.ts';
+import { admitNamespace, admitPod, warningFor } from './admission.ts';
 import { validate, withDefaults } from './defaults.ts';
 import { jsonPatch, mergePatch, strategicMergePatch } from './patch.ts';
 import {
@@ -18,9 +18,11 @@ import {
   SERVICES,
 } from './resources.ts';
 import type { Route } from './route.ts';
+import { shaped } from './schema.ts';
 import { type Matcher, parseFieldSelector, parseLabelSelector } from './selector.ts';
 import {
   ApiError,
+  alreadyExists,
   badRequest,
   conflict,
   deleted,
@@ -50,6 +52,9 @@ const MANIFEST_TYPES = ['', JSON_TYPE];
 /** These answer a DELETE with the object; the others with a Status. */
 const RETURN_DELETED: readonly ResourceType[] = [PODS, SERVICES, QUOTAS, SERVICE_ACCOUNTS];
 
+/** What a dry run shows as the ClusterIP of a new Service. */
+const DRY_RUN_ADDRESS = '198.19.79.254';
+
 type Fields = Record<string, unknown>;
 
 function fields(value: unknown): Fields {
@@ -76,6 +81,9 @@ export class Objects {
   handle(type: ResourceType, route: Route, body: Body, asTable: boolean): Answer {
     if (route.subresource === 'scale') return this.#scale(type, route, body);
     if (route.subresource !== undefined && route.subresource !== 'status') throw noSuchPath();
+    const verbs = route.subresource === undefined ? [route.verb] : type.subresources?.[route.subresource];
+    if (verbs === undefined) throw noSuchPath();
+    if (!verbs.includes(route.verb)) throw methodNotAllowed();
     switch (route.verb) {
       case 'get': {
         const object = this.#store.mustGet(type, route.namespace, route.name ?? '');
@@ -162,23 +170,24 @@ export class Objects {
     if (route.name !== undefined) throw methodNotAllowed();
     if (type.namespaced && route.namespace === undefined) throw methodNotAllowed();
     const manifest = this.#manifest(type, route, body);
+    const made = this.create(type, manifest, route.query.get('dryRun') === 'All');
     return {
       code: 201,
-      body: this.create(type, manifest, route.query.get('dryRun') === 'All'),
-      warning: warningFor(this.#store, manifest),
+      body: made,
+      warning: 'scale' in (type.subresources ?? {}) ? warningFor(this.#store, made) : undefined,
     };
   }
 
   /** Used by the playground's own manifests too. Throws ApiError. */
   create(type: ResourceType, manifest: Manifest, dryRun = false): ApiObject {
-    const named = { ...manifest, metadata: { ...manifest.metadata } };
-    validate(
-      type,
-      manifest.metadata.generateName && !manifest.metadata.name ? { ...named, metadata: { name: 'generated' } } : named,
-    );
-    const complete = withDefaults(type, named, this.#allocateIp);
-    if (this.#store.get(type, complete.metadata.namespace, complete.metadata.name ?? '') === undefined)
-      admitCreate(this.#store, type, complete);
+    const named = shaped(type, manifest);
+    const { name, generateName, namespace } = named.metadata;
+    validate(type, generateName && !name ? { ...named, metadata: { name: 'generated' } } : named);
+    if (name && this.#store.get(type, namespace, name) !== undefined) throw alreadyExists(type, name);
+    admitNamespace(this.#store, namespace);
+    // A dry run takes no address out of the pool.
+    const complete = withDefaults(type, named, dryRun ? () => DRY_RUN_ADDRESS : this.#allocateIp);
+    admitPod(this.#store, type, complete);
     const { resourceVersion: _version, uid: _uid, ...metadata } = complete.metadata as ApiObject['metadata'];
     const clean = { ...complete, metadata };
     if (type === NAMESPACES) return this.#store.create(type, { ...clean, status: { phase: 'Active' } });
@@ -190,7 +199,7 @@ export class Objects {
   }
 
   #update(type: ResourceType, route: Route, body: Body): Answer {
-    const manifest = this.#manifest(type, route, body);
+    const manifest = shaped(type, this.#manifest(type, route, body));
     const name = manifest.metadata.name ?? '';
     if (name !== route.name)
       throw badRequest(`the name of the object (${name}) does not match the name on the URL (${route.name ?? ''})`);
@@ -209,9 +218,9 @@ export class Objects {
 
   #patch(type: ResourceType, route: Route, body: Body): Answer {
     const current = this.#store.mustGet(type, route.namespace, route.name ?? '');
-    const patched = applyPatch(current, body) as ApiObject;
-    const metadata = fields(fields(patched)['metadata']);
-    if (metadata['name'] !== current.metadata.name)
+    const result = fields(applyPatch(current, body));
+    const patched = shaped(type, { ...result, metadata: fields(result['metadata']) } as Manifest) as ApiObject;
+    if (patched.metadata.name !== current.metadata.name)
       throw badRequest('the name of the object does not match the name on the URL');
     if (route.subresource === undefined) validate(type, patched);
     return this.#put(type, route, patched);

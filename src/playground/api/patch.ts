@@ -29,18 +29,18 @@ export function mergePatch(target: Json, patch: Json): Json {
   return result;
 }
 
-const LIST_KEYS: Readonly<Record<string, readonly string[]>> = {
-  containers: ['name'],
-  initContainers: ['name'],
-  env: ['name'],
-  volumes: ['name'],
-  volumeMounts: ['mountPath'],
-  ports: ['containerPort', 'port'],
-  ownerReferences: ['uid'],
-};
+const LIST_KEYS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['containers', ['name']],
+  ['initContainers', ['name']],
+  ['env', ['name']],
+  ['volumes', ['name']],
+  ['volumeMounts', ['mountPath']],
+  ['ports', ['containerPort', 'port']],
+  ['ownerReferences', ['uid']],
+]);
 
 function mergeList(field: string, target: readonly Json[], patch: readonly Json[]): Json[] {
-  const key = LIST_KEYS[field]?.find((name) =>
+  const key = LIST_KEYS.get(field)?.find((name) =>
     patch.every((item) => isFields(item) && (name in item || '$patch' in item)),
   );
   if (key === undefined) return patch.map((item) => strategicMergePatch(undefined, item));

@@ -46,7 +46,8 @@ function apps(name: string, kind: string, shortName: string): Names {
 export const PODS: ResourceType<Pod> = core('pods', 'Pod', {
   shortNames: ['po'],
   categories: ['all'],
-  subresources: { log: ['get'], portforward: ['create', 'get'], exec: ['create', 'get'], ...STATUS },
+  // The kubelet alone writes their status.
+  subresources: { log: ['get'], portforward: ['create', 'get'], status: ['get'] },
 });
 export const SERVICES: ResourceType<Service> = core('services', 'Service', {
   shortNames: ['svc'],

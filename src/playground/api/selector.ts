@@ -20,8 +20,8 @@ function parseOne(text: string): LabelTest {
     const [, key = '', operator, list = ''] = set;
     const values = list.split(',').map((value) => value.trim());
     return operator === 'in'
-      ? (labels) => labels[key] !== undefined && values.includes(labels[key])
-      : (labels) => labels[key] === undefined || !values.includes(labels[key]);
+      ? (labels) => Object.hasOwn(labels, key) && values.includes(labels[key] ?? '')
+      : (labels) => !Object.hasOwn(labels, key) || !values.includes(labels[key] ?? '');
   }
   const equal = EQUAL_FORM.exec(text);
   if (equal !== null) {
@@ -31,7 +31,7 @@ function parseOne(text: string): LabelTest {
   const exists = EXISTS_FORM.exec(text);
   if (exists !== null) {
     const [, not, key = ''] = exists;
-    return not === '!' ? (labels) => labels[key] === undefined : (labels) => labels[key] !== undefined;
+    return (labels) => Object.hasOwn(labels, key) === (not === '');
   }
   const found = /^\S+\s+(\S+)/.exec(text)?.[1] ?? text;
   throw badRequest(`unable to parse requirement: found '${found}', expected: in, notin, =, ==, !=, gt, lt`);

@@ -41,7 +41,14 @@ export class ControllerLoop {
     this.#planned = undefined;
     for (const namespace of this.#marked) {
       this.#marked.delete(namespace);
-      if (this.#reconcile(namespace)) this.#retries.delete(namespace);
+      let complete = false;
+      try {
+        complete = this.#reconcile(namespace);
+      } catch (error) {
+        // A defect of ours, or an object that no schema foresaw: the others shall go on.
+        process.emitWarning(error instanceof Error ? error : String(error));
+      }
+      if (complete) this.#retries.delete(namespace);
       else this.#retry(namespace);
     }
   }

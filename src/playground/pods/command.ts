@@ -55,7 +55,7 @@ function fieldOf(pod: Pod, ip: string, path: string): string {
     'status.podIPs': ip,
     'status.hostIP': '127.0.0.1',
   };
-  return values[path] ?? '';
+  return (Object.hasOwn(values, path) ? values[path] : undefined) ?? '';
 }
 
 function valuesOf(object: ConfigData | undefined, secret: boolean): Readonly<Record<string, string>> {
@@ -101,7 +101,8 @@ class Environment {
   }
 
   #addKey(name: string, secret: boolean, ref: { name: string; key: string; optional?: boolean }): void {
-    const value = this.#data(secret, ref.name, ref.optional === true)[ref.key];
+    const data = this.#data(secret, ref.name, ref.optional === true);
+    const value = Object.hasOwn(data, ref.key) ? data[ref.key] : undefined;
     if (value !== undefined) this.values[name] = value;
     else if (ref.optional !== true) {
       const kind = secret ? 'Secret' : 'ConfigMap';

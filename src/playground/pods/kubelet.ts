@@ -69,21 +69,26 @@ export class Kubelet implements LogSource, PodPorts {
 
   #admit(pod: Pod): void {
     if (this.#runners.size >= PODS_MAX) {
-      this.#unschedulable(pod);
+      this.#unschedulable(pod, '0/1 nodes are available: 1 Too many pods.');
       return;
     }
-    const runner = new PodRunner(this.#machine, pod);
-    this.#runners.set(pod.metadata.uid, runner);
-    runner.start();
+    try {
+      const runner = new PodRunner(this.#machine, pod);
+      this.#runners.set(pod.metadata.uid, runner);
+      runner.start();
+    } catch (error) {
+      // No address is left, no folder can be made: said in the pod's status, and the others go on.
+      this.#unschedulable(pod, error instanceof Error ? error.message : String(error));
+    }
   }
 
-  #unschedulable(pod: Pod): void {
+  #unschedulable(pod: Pod, message: string): void {
     const condition: Condition = {
       type: 'PodScheduled',
       status: 'False',
       lastTransitionTime: pod.metadata.creationTimestamp,
       reason: 'Unschedulable',
-      message: '0/1 nodes are available: 1 Too many pods.',
+      message,
     };
     const { namespace, name } = pod.metadata;
     this.#machine.store.change(PODS, namespace, name, (now) => ({

@@ -263,10 +263,19 @@ export class PodRunner {
     this.#machine.network.removePod(this.ip);
     this.#machine.addresses.free(this.ip);
     this.#machine.channel.dismiss(this.#token);
-    rmSync(this.#directory, { recursive: true, force: true, maxRetries: 3 });
+    removeFolder(this.#directory);
     const { namespace, name, uid } = this.#pod.metadata;
     if (this.#machine.store.get(PODS, namespace, name)?.metadata.uid === uid)
       this.#machine.store.remove(PODS, namespace, name);
     for (const resolve of this.#whenGone.splice(0)) resolve();
+  }
+}
+
+/** Windows keeps a folder for a moment after its process; what is left goes with the playground's folder. */
+function removeFolder(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true, maxRetries: 3 });
+  } catch {
+    // Gone later.
   }
 }

@@ -92,10 +92,13 @@ function patchTcp(pod, channel) {
     const emit = server.emit;
     const own = Object.hasOwn(server, 'emit');
     const restore = () => {
+      binding.restore = undefined;
       if (own) server.emit = emit;
       else delete server.emit;
     };
+    binding.restore = restore;
     server.emit = function emitHeld(event, ...rest) {
+      if (event === 'error') restore();
       if (event !== 'listening') return emit.call(server, event, ...rest);
       restore();
       binding.realPort = realAddress.call(server).port;
@@ -165,6 +168,7 @@ function patchTcp(pod, channel) {
 
   net.Server.prototype.close = function close(...args) {
     const binding = this[BINDING];
+    binding?.restore?.();
     delete this[BINDING];
     if (binding?.realPort !== undefined)
       channel.ask({ ask: 'unlisten', protocol: 'tcp', realPort: binding.realPort }, () => {});
