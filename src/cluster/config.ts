@@ -1,5 +1,6 @@
 // Finds the kubeconfig as kubectl does and makes of it what a connection needs: server, trust, proxy, credentials, namespace.
 // Not the format (kubeconfig.ts). Called by session/cluster.ts and by commands that ask the API without a session.
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, dirname, isAbsolute, join, resolve as resolvePath } from 'node:path';
@@ -137,7 +138,17 @@ async function tlsSettings({ cluster: { name, file, value } }: Selection): Promi
       `${file}: the cluster '${name}' has a certificate authority and insecure-skip-tls-verify; only one makes sense`,
     );
   }
+  if (ca) checkCertificate(ca, `${file}: certificate-authority of the cluster '${name}'`);
   return { ca: ca || undefined, serverName: value['tls-server-name'] || undefined, insecure };
+}
+
+/** OpenSSL passes over what it can't read, and then nothing is trusted. */
+function checkCertificate(pem: string, what: string): void {
+  try {
+    void new X509Certificate(pem);
+  } catch (error) {
+    throw invalid(`${what} is not a PEM certificate`, error);
+  }
 }
 
 /** `spec.cluster` of an ExecCredential: what a plugin that asks for it is told. */

@@ -103,7 +103,7 @@ export class ClusterApi {
       context ??= secureContext(this.config.tls, certificate, key);
       return context;
     };
-    this.#identity = { certificate, key, secure, agent: new ApiAgent(this.config, secure) };
+    this.#identity = { certificate, key, secure, agent: new ApiAgent(this.config, secure, this.#closed.signal) };
     if (before) endIdle(before.agent);
     return this.#identity;
   }
@@ -158,6 +158,10 @@ export class ClusterApi {
     const headers = { Host: url.host, Accept: 'application/json', 'User-Agent': 'kt', ...type, ...credentials.headers };
     return new Promise((resolve, reject) => {
       const request = httpRequest({ agent, method, path: url.pathname + url.search, headers, signal: options.signal });
+      // node:http tells of an abort only once the request has its connection, which may take long.
+      const abort = (): void => reject(options.signal.reason as Error);
+      options.signal.addEventListener('abort', abort, { once: true });
+      request.once('close', () => options.signal.removeEventListener('abort', abort));
       request.once('response', resolve);
       request.on('error', (error: NodeJS.ErrnoException) => {
         // The server closed a kept connection while the request was on its way. Only what changes nothing is asked again.
@@ -174,16 +178,18 @@ export class ClusterApi {
 class ApiAgent extends Agent {
   readonly #config: ClusterConfig;
   readonly #secure: () => SecureContext;
+  readonly #closed: AbortSignal;
 
-  constructor(config: ClusterConfig, secure: () => SecureContext) {
+  constructor(config: ClusterConfig, secure: () => SecureContext, closed: AbortSignal) {
     super({ keepAlive: true, maxSockets: CONNECTIONS_MAX, timeout: IDLE_MS, scheduling: 'lifo' });
     this.#config = config;
     this.#secure = secure;
+    this.#closed = closed;
   }
 
   override createConnection(_: unknown, callback?: (error: Error | null, stream: Duplex) => void): undefined {
     const opened = callback as (error: Error | null, stream?: Duplex) => void;
-    void connectToApi(this.#config, this.#secure).then((socket) => opened(null, socket), opened);
+    void connectToApi(this.#config, this.#secure, this.#closed).then((socket) => opened(null, socket), opened);
   }
 }
 

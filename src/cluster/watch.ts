@@ -95,15 +95,19 @@ class Watched {
   }
 
   async *#list(): AsyncGenerator<Change<Meta>, void, undefined> {
-    const list = await this.#api.request<List>('GET', this.#path, { query: this.#query, signal: this.#signal });
-    const now = new Map((list.items ?? []).map((object) => [keyOf(object), object]));
+    const list = await this.#api.request<List | undefined>('GET', this.#path, {
+      query: this.#query,
+      signal: this.#signal,
+    });
+    const objects = (list?.items ?? []).filter((object) => object.metadata);
+    const now = new Map(objects.map((object) => [keyOf(object), object]));
     for (const [key, object] of this.#known) if (!now.has(key)) yield this.#apply('DELETED', object);
     for (const [key, object] of now) {
       const before = this.#known.get(key);
       if (before && before.metadata.resourceVersion === object.metadata.resourceVersion) continue;
       yield this.#apply(before ? 'MODIFIED' : 'ADDED', object);
     }
-    this.#version = list.metadata?.resourceVersion ?? '';
+    this.#version = list?.metadata?.resourceVersion ?? '';
     this.#synced = true;
     yield { type: 'synced' };
   }
@@ -176,13 +180,21 @@ async function* events(response: IncomingMessage): AsyncGenerator<WatchEvent, vo
   try {
     for await (const chunk of response as AsyncIterable<Buffer>) {
       silence.refresh();
-      for (const line of lines.push(chunk)) yield JSON.parse(line) as WatchEvent;
+      for (const line of lines.push(chunk)) yield parseEvent(line);
     }
   } catch (error) {
     throw new KtError('API_UNREACHABLE', `the watch broke: ${(error as Error).message}`, { cause: error });
   } finally {
     clearTimeout(silence);
   }
+}
+
+function parseEvent(line: string): WatchEvent {
+  const event = JSON.parse(line) as Partial<WatchEvent> | null;
+  const object = event?.object as Partial<Meta> | undefined;
+  if (!event?.type || !object || (event.type !== 'ERROR' && !object.metadata))
+    throw new Error('an event without a type or an object');
+  return event as WatchEvent;
 }
 
 const statusCode = (error: KtError): number | undefined => (error.cause as Partial<Status> | undefined)?.code;

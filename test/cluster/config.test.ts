@@ -60,10 +60,7 @@ describe('context and namespace', () => {
   test('both can be chosen', async () => {
     const file = folder()(
       'config',
-      `${kubeconfig()}`.replace(
-        'contexts: [',
-        'contexts: [{name: other, context: {cluster: c, user: u, namespace: its}},',
-      ),
+      kubeconfig().replace('contexts: [', 'contexts: [{name: other, context: {cluster: c, user: u, namespace: its}},'),
     );
     expect(await loadClusterConfig({ kubeconfig: file, context: 'other', env: {} })).toMatchObject({
       context: 'other',
@@ -115,21 +112,21 @@ describe('trust', () => {
 
   test('certificate-authority is relative to its file', async () => {
     const write = folder();
-    write('sub/pki/ca.pem', 'PEM');
-    expect((await load('certificate-authority: pki/ca.pem', write)).tls.ca).toBe('PEM');
+    write('sub/pki/ca.pem', pem('ca.pem'));
+    expect((await load('certificate-authority: pki/ca.pem', write)).tls.ca).toBe(pem('ca.pem'));
   });
 
   test('each file of several resolves its own paths', async () => {
     const write = folder();
-    write('a/ca.pem', 'A');
-    write('b/ca.pem', 'B');
+    write('a/ca.pem', pem('ca.pem'));
+    write('b/ca.pem', pem('client.pem'));
     const a = write(
       'a/config',
       'clusters: [{name: c, cluster: {server: "https://a", certificate-authority: ca.pem}}]\n',
     );
     const b = write('b/config', kubeconfig({ cluster: 'server: "https://b", certificate-authority: ca.pem' }));
     const config = await loadClusterConfig({ env: { KUBECONFIG: [a, b].join(delimiter) } });
-    expect([config.server, config.tls.ca]).toEqual(['https://a', 'A']);
+    expect([config.server, config.tls.ca]).toEqual(['https://a', pem('ca.pem')]);
   });
 
   test('tls-server-name and insecure-skip-tls-verify', async () => {
@@ -139,6 +136,11 @@ describe('trust', () => {
       insecure: false,
     });
     expect((await load('insecure-skip-tls-verify: true')).tls.insecure).toBe(true);
+  });
+
+  test('an authority that is no certificate', async () => {
+    const refused = await failure(load(`certificate-authority-data: ${base64('hello')}`));
+    expect(refused.message).toMatch(/certificate-authority of the cluster 'c' is not a PEM certificate$/);
   });
 
   test('an authority that is not there, or contradicts', async () => {

@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { loadClusterConfig } from '../../src/cluster/config.ts';
 import { failure } from './support/fake-api.ts';
 import { folder, kubeconfig } from './support/kubeconfig-files.ts';
+import { base64, pem } from './support/tls.ts';
 
 const V1 = 'client.authentication.k8s.io/v1';
 
@@ -91,8 +92,7 @@ describe('what the plugin is told', () => {
   });
 
   test('with the cluster, where provideClusterInfo says so', async () => {
-    const cluster =
-      'server: "https://api.test:6443/", tls-server-name: n, certificate-authority-data: Q0E=, proxy-url: "http://p:1", extensions: [{name: client.authentication.k8s.io/exec, extension: {audience: a, deep: [1, true]}}, {name: other, extension: {}}]';
+    const cluster = `server: "https://api.test:6443/", tls-server-name: n, certificate-authority-data: ${base64(pem('ca.pem'))}, proxy-url: "http://p:1", extensions: [{name: client.authentication.k8s.io/exec, extension: {audience: a, deep: [1, true]}}, {name: other, extension: {}}]`;
     const { credentials, written } = await plugin({ code: dump, exec: ', provideClusterInfo: true', cluster });
     await credentials.current();
     expect(written('info')).toEqual({
@@ -103,7 +103,7 @@ describe('what the plugin is told', () => {
         cluster: {
           server: 'https://api.test:6443',
           'tls-server-name': 'n',
-          'certificate-authority-data': 'Q0E=',
+          'certificate-authority-data': base64(pem('ca.pem')),
           'proxy-url': 'http://p:1',
           config: { audience: 'a', deep: [1, true] },
         },

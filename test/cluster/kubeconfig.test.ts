@@ -1,5 +1,5 @@
 // Kubeconfig text: parsed, merged, chosen from, as kubectl does; mistakes named by file, line and field.
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { mergeKubeconfigs, parseKubeconfig, selectContext } from '../../src/cluster/kubeconfig.ts';
 import { KtError } from '../../src/errors.ts';

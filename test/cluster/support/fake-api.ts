@@ -1,6 +1,6 @@
 // A server on the loopback interface that the tests script as they need: HTTPS with optional client certificates, or plain HTTP.
 // Not an API server: what a real one does is shown by test/e2e.
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -23,7 +23,10 @@ interface FakeApiOptions {
   readonly upgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 }
 
-export async function startFakeApi(handler: RequestListener, options: FakeApiOptions = {}): Promise<FakeApi> {
+type Handler = (request: IncomingMessage, response: ServerResponse) => unknown;
+
+export async function startFakeApi(handle: Handler, options: FakeApiOptions = {}): Promise<FakeApi> {
+  const handler = (request: IncomingMessage, response: ServerResponse): void => void handle(request, response);
   const server = options.plain
     ? createServer(handler)
     : createSecureServer(
