@@ -120,6 +120,7 @@ function brokerClient(net, env) {
       callback(error, line);
     };
     const away = (reason) => {
+      if (done) return;
       introduced = false;
       const error = new Error(
         `kt is not running (127.0.0.1:${port}: ${reason}); cluster names and addresses cannot be reached`,

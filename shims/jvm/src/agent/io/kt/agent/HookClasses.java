@@ -1,0 +1,60 @@
+package io.kt.agent;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.lang.instrument.Instrumentation;
+import java.lang.reflect.Field;
+import java.security.ProtectionDomain;
+
+/**
+ * Puts the hook classes into package java.net of java.base, where every class loader sees them. Not by the boot class path:
+ * appending to that makes the JVM print a warning and give up class data sharing.
+ */
+final class HookClasses {
+    /** KtHook last: it is the proof that all are there. */
+    private static final String[] NAMES = {"KtCluster", "KtBroker", "KtHook"};
+
+    private HookClasses() {}
+
+    /** Also when the agent is given twice. */
+    static boolean alreadyThere() {
+        try {
+            Class.forName("java.net.KtHook", false, null);
+            return true;
+        } catch (ClassNotFoundException e) {
+            return false;
+        }
+    }
+
+    static void define(Instrumentation instrumentation) throws Exception {
+        boolean modules = !System.getProperty("java.specification.version").startsWith("1.");
+        for (String name : NAMES) {
+            byte[] code = read("/io/kt/agent/hook/" + name + ".bin");
+            if (modules) Define9.define(instrumentation, code);
+            else define8(name, code);
+        }
+    }
+
+    /** Java 8 has no modules to respect, and no other way. */
+    private static void define8(String name, byte[] code) throws Exception {
+        Class<?> unsafe = Class.forName("sun.misc.Unsafe");
+        Field instance = unsafe.getDeclaredField("theUnsafe");
+        instance.setAccessible(true);
+        unsafe.getMethod("defineClass", String.class, byte[].class, int.class, int.class, ClassLoader.class, ProtectionDomain.class)
+            .invoke(instance.get(null), "java/net/" + name, code, 0, code.length, null, null);
+    }
+
+    private static byte[] read(String resource) throws IOException {
+        InputStream in = HookClasses.class.getResourceAsStream(resource);
+        if (in == null) throw new IOException(resource + " is not in the agent's jar");
+        try {
+            ByteArrayOutputStream out = new ByteArrayOutputStream(16384);
+            byte[] chunk = new byte[16384];
+            for (int n; (n = in.read(chunk)) > 0;) out.write(chunk, 0, n);
+            return out.toByteArray();
+        } finally {
+            in.close();
+        }
+    }
+}

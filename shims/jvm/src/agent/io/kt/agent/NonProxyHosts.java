@@ -1,0 +1,43 @@
+package io.kt.agent;
+
+/**
+ * Tells libraries that read http.proxyHost themselves (and so never meet the ProxySelector hook) what is the cluster's, in the words of
+ * http.nonProxyHosts: patterns with one * at an end. Short names can not be said in it.
+ */
+final class NonProxyHosts {
+    /** Networks that would need more patterns than this are left out. */
+    private static final int PATTERNS_MAX = 256;
+    /** What the JDK uses when the property is not set. */
+    private static final String DEFAULT = "localhost|127.*|[::1]";
+
+    private NonProxyHosts() {}
+
+    static void extend(String cidrs) {
+        if (System.getProperty("http.proxyHost") == null && System.getProperty("https.proxyHost") == null) return;
+        String given = System.getProperty("http.nonProxyHosts");
+        System.setProperty("http.nonProxyHosts", (given == null ? DEFAULT : given) + "|*.svc|*.cluster.local" + patterns(cidrs));
+    }
+
+    /** 10.96.0.0/12 becomes |10.96.*|10.97.*|...|10.111.* */
+    static String patterns(String cidrs) {
+        StringBuilder all = new StringBuilder();
+        for (String cidr : cidrs.split(",")) {
+            int slash = cidr.indexOf('/');
+            if (slash < 0 || cidr.indexOf(':') >= 0) continue;
+            String[] octets = cidr.substring(0, slash).trim().split("\\.");
+            int prefix = Integer.parseInt(cidr.substring(slash + 1).trim());
+            if (prefix == 0 || octets.length != 4) continue;
+            // The last octet that the prefix touches takes all values that the rest of the prefix leaves open.
+            int last = (prefix - 1) / 8;
+            int values = 1 << (8 * (last + 1) - prefix);
+            if (values > PATTERNS_MAX) continue;
+            int first = Integer.parseInt(octets[last]) / values * values;
+            for (int value = first; value < first + values; value++) {
+                all.append('|');
+                for (int i = 0; i < last; i++) all.append(octets[i]).append('.');
+                all.append(value).append(last < 3 ? ".*" : "");
+            }
+        }
+        return all.toString();
+    }
+}

@@ -1,0 +1,89 @@
+package java.net;
+
+import java.util.Locale;
+
+/**
+ * What is the cluster's: networks, addresses that names turned out to be, and names worth a question to the broker.
+ * Knows no sockets. Lives in java.base like KtHook, which is its only caller; without inner classes and lambdas, because each
+ * class here is defined by hand (io.kt.agent.HookClasses).
+ */
+final class KtCluster {
+    /** Addresses learned from names; the memory must not grow with a program that resolves for ever. */
+    private static final int LEARNED_MAX = 4096;
+
+    private static byte[][] networks = new byte[0][];
+    private static int[] prefixes = new int[0];
+    private static String[] suffixes = new String[0];
+    private static String hostname = "";
+    private static final java.util.Set<InetAddress> LEARNED = java.util.concurrent.ConcurrentHashMap.newKeySet();
+
+    private KtCluster() {}
+
+    /** @param cidrs comma list such as 10.96.0.0/12,fd00::/108; @param more further suffixes, comma list; @param self the laptop's name */
+    static void init(String cidrs, String more, String self) throws UnknownHostException {
+        String[] list = cidrs.isEmpty() ? new String[0] : cidrs.split(",");
+        networks = new byte[list.length][];
+        prefixes = new int[list.length];
+        for (int i = 0; i < list.length; i++) {
+            String cidr = list[i].trim();
+            int slash = cidr.indexOf('/');
+            networks[i] = InetAddress.getByName(slash < 0 ? cidr : cidr.substring(0, slash)).getAddress();
+            prefixes[i] = slash < 0 ? networks[i].length * 8 : Integer.parseInt(cidr.substring(slash + 1));
+        }
+        java.util.ArrayList<String> all = new java.util.ArrayList<String>();
+        all.add(".svc");
+        all.add(".cluster.local");
+        for (String suffix : more.split(",")) {
+            String plain = suffix.trim().toLowerCase(Locale.ROOT);
+            if (!plain.isEmpty()) all.add(plain.startsWith(".") ? plain : "." + plain);
+        }
+        suffixes = all.toArray(new String[0]);
+        hostname = self.toLowerCase(Locale.ROOT);
+    }
+
+    /** InetAddress gives IPv4-mapped addresses as IPv4 already. */
+    static boolean has(InetAddress address) {
+        if (address == null) return false;
+        byte[] bytes = address.getAddress();
+        for (int i = 0; i < networks.length; i++) if (within(bytes, networks[i], prefixes[i])) return true;
+        return LEARNED.contains(address);
+    }
+
+    private static boolean within(byte[] address, byte[] network, int prefix) {
+        if (address.length != network.length) return false;
+        int whole = prefix / 8;
+        for (int i = 0; i < whole; i++) if (address[i] != network[i]) return false;
+        int rest = prefix % 8;
+        return rest == 0 || ((address[whole] ^ network[whole]) & (0xff << (8 - rest)) & 0xff) == 0;
+    }
+
+    static void learn(InetAddress address) {
+        if (LEARNED.size() >= LEARNED_MAX) LEARNED.clear();
+        LEARNED.add(address);
+    }
+
+    /** The name as the broker is asked for it, or null where it can not be a cluster name: that is decided without a question. */
+    static String candidate(String host) {
+        if (host == null || host.isEmpty() || host.length() > 253) return null;
+        String name = host.toLowerCase(Locale.ROOT);
+        if (name.endsWith(".")) name = name.substring(0, name.length() - 1);
+        if (name.equals("localhost") || name.endsWith(".localhost") || name.equals(hostname)) return null;
+        int dots = 0;
+        boolean letter = false;
+        for (int i = 0; i < name.length(); i++) {
+            char c = name.charAt(i);
+            if (c == '.') dots++;
+            else if ((c >= 'a' && c <= 'z') || c == '_' || c == '-') letter = true;
+            else if (c < '0' || c > '9') return null; // an IPv6 address, or nothing that a line of the protocol could carry
+        }
+        if (!letter) return null;
+        return dots <= 1 || certain(name) ? name : null;
+    }
+
+    /** Only the cluster can know this name (lower case, no trailing dot). */
+    static boolean certain(String name) {
+        if (name.contains(".svc.")) return true;
+        for (String suffix : suffixes) if (name.endsWith(suffix) || (suffix.length() == name.length() + 1 && suffix.endsWith(name))) return true;
+        return false;
+    }
+}
