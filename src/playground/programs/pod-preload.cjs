@@ -1,8 +1,8 @@
-'use strict';
 // Loaded by --require into every Node process of a playground pod. Makes the process believe that it runs in a pod: its own address
 // and name, ports of its own, the cluster's names, other pods and Services. Nothing leaves the machine's loopback.
 // Plain CommonJS with builtins only: it is a file beside the bundle, for every Node that kt runs on.
 // The other side is pods/channel.ts; what it is told comes in the variable KT_POD (pods/container.ts).
+'use strict';
 const { readFileSync } = require('node:fs');
 const { constants } = require('node:os');
 const { isMainThread } = require('node:worker_threads');

@@ -1,6 +1,6 @@
-'use strict';
 // The connection of a pod's process to the playground (pods/channel.ts): questions and answers as lines of JSON. Keeps the process
 // alive only while a question is open, and ends it when the playground is gone.
+'use strict';
 const { AsyncResource } = require('node:async_hooks');
 const net = require('node:net');
 const { isMainThread } = require('node:worker_threads');

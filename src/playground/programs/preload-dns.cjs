@@ -1,6 +1,6 @@
-'use strict';
 // Names in a pod. dns.resolve* and the Resolvers are the real c-ares, pointed at the playground's DNS server; dns.lookup
 // (getaddrinfo, with the pod's search list) is asked over the channel, because the real one would ask the machine's resolver.
+'use strict';
 const dns = require('node:dns');
 const net = require('node:net');
 const util = require('node:util');

@@ -1,5 +1,5 @@
-'use strict';
 // What a program in a pod reads about its machine: the host name, the network interface, and the files that a pod's /etc has.
+'use strict';
 const fs = require('node:fs');
 const os = require('node:os');
 

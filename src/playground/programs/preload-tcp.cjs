@@ -1,6 +1,6 @@
-'use strict';
 // TCP in a pod. Listening: on a real loopback port, registered under the pod's own port. Connecting: at libuv's TCP handle, the one
 // place that net, tls, http, fetch and happy eyeballs all pass; the playground says which real port an address means.
+'use strict';
 const net = require('node:net');
 const util = require('node:util');
 

@@ -1,6 +1,6 @@
-'use strict';
 // UDP in a pod (IPv4): bind, send and connect with the addresses of the cluster, answers shown as coming from them.
 // Sockets of type udp6 are left alone: the playground's network has no IPv6.
+'use strict';
 const dgram = require('node:dgram');
 const net = require('node:net');
 const dns = require('node:dns');
