@@ -69,8 +69,12 @@ test('the rights of the other users', async () => {
   expect(await kubectl('--context', 'reader', 'delete', 'pod', 'db-0')).toBe(
     'Error from server (Forbidden): pods "db-0" is forbidden: User "reader" cannot delete resource "pods" in API group "" in the namespace "shop"',
   );
-  expect(await kubectl('--context', 'forwarder', 'get', 'deploy')).toContain('deployments.apps is forbidden: User "forwarder" cannot list');
-  expect(await kubectl('--context', 'expired', 'get', 'pods')).toBe('error: You must be logged in to the server (Unauthorized)');
+  expect(await kubectl('--context', 'forwarder', 'get', 'deploy')).toContain(
+    'deployments.apps is forbidden: User "forwarder" cannot list',
+  );
+  expect(await kubectl('--context', 'expired', 'get', 'pods')).toBe(
+    'error: You must be logged in to the server (Unauthorized)',
+  );
 });
 
 test('apply, roll out, scale, wait, delete', async () => {
@@ -83,7 +87,9 @@ test('apply, roll out, scale, wait, delete', async () => {
   expect(await kubectl('apply', '-f', file)).toBe('service/hello unchanged\ndeployment.apps/hello configured');
   expect(await kubectl('rollout', 'status', 'deploy/hello', '--timeout=30s')).toContain('successfully rolled out');
   expect(await kubectl('scale', 'deploy/hello', '--replicas=2')).toBe('deployment.apps/hello scaled');
-  expect(await kubectl('wait', 'deploy/hello', '--for=jsonpath={.status.readyReplicas}=2', '--timeout=30s')).toContain('condition met');
+  expect(await kubectl('wait', 'deploy/hello', '--for=jsonpath={.status.readyReplicas}=2', '--timeout=30s')).toContain(
+    'condition met',
+  );
   expect(await kubectl('logs', '-l', 'app=hello')).toContain('up two');
   expect(await kubectl('delete', '-f', file)).toBe('service "hello" deleted\ndeployment.apps "hello" deleted');
   expect(await kubectl('wait', 'pod', '-l', 'app=hello', '--for=delete', '--timeout=30s')).toMatch(/condition met|^$/);
@@ -100,8 +106,12 @@ test('apply into the restricted namespace says what Pod Security says', async ()
 });
 
 test('patch, label, annotate', async () => {
-  expect(await kubectl('patch', 'svc', 'orders', '-p', '{"spec":{"selector":{"version":"v1"}}}')).toBe('service/orders patched');
-  expect(await kubectl('patch', 'svc', 'orders', '--type=json', '-p', '[{"op":"remove","path":"/spec/selector/version"}]')).toBe('service/orders patched');
+  expect(await kubectl('patch', 'svc', 'orders', '-p', '{"spec":{"selector":{"version":"v1"}}}')).toBe(
+    'service/orders patched',
+  );
+  expect(
+    await kubectl('patch', 'svc', 'orders', '--type=json', '-p', '[{"op":"remove","path":"/spec/selector/version"}]'),
+  ).toBe('service/orders patched');
   expect(await kubectl('get', 'svc', 'orders', '-o', 'jsonpath={.spec.selector}')).toBe('{"app":"orders"}');
   expect(await kubectl('label', 'svc', 'orders', 'a=b')).toBe('service/orders labeled');
   expect(await kubectl('annotate', 'svc', 'orders', 'c=d')).toBe('service/orders annotated');
