@@ -1,142 +1,86 @@
 // The dialer without any detour: sockets of this machine. In the agent's pod it is the way into the cluster's network; on the laptop
 // it is the way to everything that is not in the cluster. Passes test/compliance/dialer.ts. Runs on Node 20 too.
-import { createSocket } from 'node:dgram';
-import { connect, isIP, isIPv6, type Socket, type TcpNetConnectOpts } from 'node:net';
+import { lookup } from 'node:dns/promises';
+import { isIP, isIPv6 } from 'node:net';
 import { KtError } from '../../errors.ts';
 import type { Connection, DatagramFlow, Dialer, DialOptions, RecordType, ResolveAnswer, Target } from '../dialer.ts';
 import { SearchResolver } from '../dns/search-resolver.ts';
 import { dialError } from './dial-errors.ts';
+import { DialLimit } from './dial-limit.ts';
+import { openDatagrams } from './open-datagrams.ts';
+import { openFirst, openSocket } from './open-socket.ts';
 
-/** Milliseconds for a connect, the name included. */
-const DIAL_MS = 10_000;
-/** Bytes buffered per socket and direction: fewer turns per MiB than Node's 64 KiB. */
-const SOCKET_MARK = 256 * 1024;
-/** Bytes of datagrams that wait in a UDP socket; more are dropped, as a network would. */
-const UDP_QUEUE_MAX = 1024 * 1024;
+/** Addresses of one name that are tried; a headless Service may have hundreds. */
+const ADDRESSES_MAX = 8;
 
 export interface DirectOptions {
   /** 'system' (default): names by getaddrinfo, as any program. 'search-list': by DNS with the pod's search list, no threads. */
   readonly names?: 'system' | 'search-list';
+  readonly resolver?: SearchResolver;
 }
 
 export class DirectDialer implements Dialer {
-  readonly #resolver = new SearchResolver();
+  readonly #resolver: SearchResolver;
   readonly #searches: boolean;
 
   constructor(options: DirectOptions = {}) {
     this.#searches = options.names === 'search-list';
+    this.#resolver = options.resolver ?? new SearchResolver();
   }
 
   async dial(target: Target, options: DialOptions = {}): Promise<Connection> {
-    const limit = AbortSignal.timeout(options.timeoutMs ?? DIAL_MS);
-    const addresses = this.#searches ? await this.#addresses(target, limit, options.signal) : [target.host];
-    let last: unknown;
-    for (const [index, host] of addresses.entries()) {
-      const connection = open({ host, port: target.port }, target, limit, options.signal);
-      const final = index === addresses.length - 1;
-      if (final && !options.settle) return connection;
-      try {
-        // The next address is worth a try only while nothing was sent.
-        await connection.opened;
-        return connection;
-      } catch (error) {
-        last = error;
-        if (options.signal?.aborted || limit.aborted) break;
+    const limit = new DialLimit(target, options);
+    try {
+      const addresses = await this.#addresses(target, limit);
+      const [first = '', ...others] = addresses;
+      if (others.length > 0) {
+        // Nothing may be sent before it is decided which one it is, so there is nothing to hand out before.
+        return { stream: await openFirst(addresses, target, limit), opened: Promise.resolve() };
       }
+      const connection = openSocket(first, target, limit);
+      if (options.settle) await connection.opened;
+      return connection;
+    } catch (error) {
+      limit.end();
+      this.#resolver.doubt(target.host);
+      throw error instanceof KtError ? error : dialError(error as Error, target);
     }
-    throw last;
   }
 
-  resolve(name: string, type: RecordType): Promise<ResolveAnswer> {
-    return this.#resolver.resolve(name, type);
+  /** The search list of this machine; addresses, SRV, CNAME, PTR. */
+  resolve(name: string, type: RecordType, options: DialOptions = {}): Promise<ResolveAnswer> {
+    const limit = new DialLimit({ host: name, port: 53 }, options);
+    return limit.race(this.#resolver.resolve(name, type)).finally(() => limit.end());
   }
 
   async datagrams(target: Target, options: DialOptions = {}): Promise<DatagramFlow> {
-    const limit = AbortSignal.timeout(options.timeoutMs ?? DIAL_MS);
-    const [host] = await this.#addresses(target, limit, options.signal);
-    const socket = createSocket(isIPv6(host ?? '') ? 'udp6' : 'udp4');
-    const flow: DatagramFlow = {
-      onDatagram: undefined,
-      onClose: undefined,
-      send: (datagram) => {
-        if (socket.getSendQueueSize() < UDP_QUEUE_MAX) socket.send(datagram, () => undefined);
-      },
-      close: () => close(),
-    };
-    let closed = false;
-    const close = (error?: Error): void => {
-      if (closed) return;
-      closed = true;
-      socket.close();
-      flow.onClose?.(error);
-    };
-    await new Promise<void>((resolve, reject) => {
-      socket.once('error', (error) => reject(dialError(error, target)));
-      socket.connect(target.port, host, resolve);
-    });
-    socket.on('message', (datagram) => flow.onDatagram?.(datagram));
-    // An ICMP "port unreachable" comes as an error of the socket and ends the flow with its reason.
-    socket.on('error', (error) => close(dialError(error, target)));
-    return flow;
+    const limit = new DialLimit(target, options);
+    try {
+      const [address = ''] = await this.#addresses(target, limit);
+      return await openDatagrams(address, target, limit);
+    } finally {
+      limit.end();
+    }
   }
 
-  async #addresses(target: Target, limit: AbortSignal, signal: AbortSignal | undefined): Promise<string[]> {
+  /** One at least. */
+  async #addresses(target: Target, limit: DialLimit): Promise<readonly string[]> {
     if (isIP(target.host)) return [target.host];
-    const found = await race(this.#resolver.addresses(target.host), target, limit, signal);
-    if (found.length === 0) throw new KtError('DIAL_NOT_FOUND', `there is no name ${target.host}`);
-    return found;
+    const work = this.#searches ? this.#resolver.addresses(target.host) : systemAddresses(target);
+    const found = await limit.race(work);
+    if (found.length === 0) throw new KtError('DIAL_NOT_FOUND', `there is no address for the name ${target.host}`);
+    return found.slice(0, ADDRESSES_MAX);
   }
 }
 
-/** Starts the connect; the socket may be written at once. */
-function open(at: Target, target: Target, limit: AbortSignal, signal: AbortSignal | undefined): Connection {
-  // `highWaterMark` is passed on to the stream; the types do not have it.
-  const settings = { ...at, noDelay: true, allowHalfOpen: true, highWaterMark: SOCKET_MARK, autoSelectFamily: true };
-  const socket: Socket = connect(settings as TcpNetConnectOpts);
-  const opened = new Promise<void>((resolve, reject) => {
-    const finish = (): void => {
-      limit.removeEventListener('abort', onLimit);
-      signal?.removeEventListener('abort', onCancel);
-      socket.off('connect', onConnect).off('error', onError).off('close', onClose);
-    };
-    const fail = (error: KtError): void => {
-      finish();
-      // An error that comes later belongs to nobody any more.
-      socket.on('error', () => undefined);
-      socket.destroy(error);
-      reject(error);
-    };
-    const onConnect = (): void => {
-      finish();
-      resolve();
-    };
-    const onError = (error: Error): void => fail(dialError(error, target));
-    const onClose = (): void => fail(new KtError('CANCELLED', 'the socket was closed during the dial'));
-    const onLimit = (): void => fail(timedOut(target));
-    const onCancel = (): void => fail(new KtError('CANCELLED', 'the dial was cancelled'));
-    socket.on('connect', onConnect).on('error', onError).on('close', onClose);
-    if (signal?.aborted) return onCancel();
-    limit.addEventListener('abort', onLimit, { once: true });
-    signal?.addEventListener('abort', onCancel, { once: true });
-    return undefined;
+async function systemAddresses(target: Target): Promise<string[]> {
+  const found = await lookup(target.host, { all: true }).catch((error: Error) => {
+    throw dialError(error, target);
   });
-  opened.catch(() => undefined);
-  return { stream: socket, opened };
-}
-
-const timedOut = (target: Target): KtError =>
-  new KtError('DIAL_TIMEOUT', `${target.host}:${target.port} did not answer in time`);
-
-function race<T>(work: Promise<T>, target: Target, limit: AbortSignal, signal: AbortSignal | undefined): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onLimit = (): void => reject(timedOut(target));
-    const onCancel = (): void => reject(new KtError('CANCELLED', 'the dial was cancelled'));
-    if (signal?.aborted) onCancel();
-    limit.addEventListener('abort', onLimit, { once: true });
-    signal?.addEventListener('abort', onCancel, { once: true });
-    work.then(resolve, reject).finally(() => {
-      limit.removeEventListener('abort', onLimit);
-      signal?.removeEventListener('abort', onCancel);
-    });
-  });
+  const addresses = [...new Set(found.map((one) => one.address))];
+  // The families in turn, as RFC 8305 §4 has it: one of them may lead nowhere.
+  const first = addresses[0] ?? '';
+  const same = addresses.filter((address) => isIPv6(address) === isIPv6(first));
+  const other = addresses.filter((address) => isIPv6(address) !== isIPv6(first));
+  return same.flatMap((address, index) => [address, ...other.slice(index, index + 1)]).concat(other.slice(same.length));
 }
