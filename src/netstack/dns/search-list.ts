@@ -1,11 +1,13 @@
 // The search list of /etc/resolv.conf, as a pod has it, and the names to ask for a given name (resolv.conf(5): search, ndots).
 // Reads one file; asks nobody. Used by search-resolver.ts.
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 
-/** Milliseconds between two looks at the file's time. */
+/** Milliseconds between two looks at the file. */
 const LOOK_MS = 5_000;
-/** glibc takes 6 at most (before 2.26); more would only multiply questions. */
+/** Kubernetes allows 32 (KEP-2595), older ones and glibc before 2.26 allow 6; more would only multiply questions. */
 const DOMAINS_MAX = 32;
+/** As glibc: RES_MAXNDOTS. */
+const NDOTS_MAX = 15;
 
 export interface SearchList {
   readonly domains: readonly string[];
@@ -13,7 +15,7 @@ export interface SearchList {
   readonly ndots: number;
 }
 
-/** Parses the text of a resolv.conf. The last `search` counts. */
+/** Parses the text of a resolv.conf. The last `search` or `domain` counts. Lines that are none of these are skipped. */
 export function parseResolvConf(text: string): SearchList {
   let domains: string[] = [];
   let ndots = 1;
@@ -23,10 +25,10 @@ export function parseResolvConf(text: string): SearchList {
       .trim()
       .split(/\s+/);
     if (keyword === 'search' || keyword === 'domain')
-      domains = values.map((value) => value.replace(/\.$/, '')).filter((value) => value !== '');
+      domains = values.map((value) => value.replace(/\.$/, '').toLowerCase()).filter((value) => value !== '');
     if (keyword !== 'options') continue;
-    const found = values.find((value) => /^ndots:\d+$/.test(value));
-    if (found) ndots = Math.min(15, Number(found.slice('ndots:'.length)));
+    const found = values.findLast((value) => /^ndots:\d+$/.test(value));
+    if (found) ndots = Math.min(NDOTS_MAX, Number(found.slice('ndots:'.length)));
   }
   return { domains: domains.slice(0, DOMAINS_MAX), ndots };
 }
@@ -38,35 +40,44 @@ export function parseResolvConf(text: string): SearchList {
 export function candidates(name: string, { domains, ndots }: SearchList): string[] {
   if (name.endsWith('.')) return [name.slice(0, -1)];
   const clusterDomain = domains.find((domain) => domain.startsWith('svc.'))?.slice('svc.'.length);
-  if (clusterDomain !== undefined && name.endsWith(`.svc.${clusterDomain}`)) return [name];
+  if (clusterDomain !== undefined && name.toLowerCase().endsWith(`.svc.${clusterDomain}`)) return [name];
   const searched = domains.map((domain) => `${name}.${domain}`);
   const dots = name.split('.').length - 1;
   return dots >= ndots ? [name, ...searched] : [...searched, name];
 }
 
-/** The list of `file`, read again when the file changes; undefined where there is no such file (macOS without one, Windows). */
+/** The list of `file`, read again when the file changes. */
 export class SearchListFile {
   readonly #file: string;
+  readonly #onChange: () => void;
+  #text: string | undefined;
   #list: SearchList | undefined;
-  #changed = -1;
   #looked = Number.NEGATIVE_INFINITY;
 
-  constructor(file = '/etc/resolv.conf') {
+  /** `onChange` is called in `read`, when the file is another one than before, not at the first time. */
+  constructor(file: string, onChange: () => void) {
     this.#file = file;
+    this.#onChange = onChange;
   }
 
-  read(): SearchList | undefined {
-    const now = performance.now();
+  /** Undefined where there is no such file: Windows. */
+  read(now = performance.now()): SearchList | undefined {
     if (now - this.#looked < LOOK_MS) return this.#list;
+    const first = this.#looked === Number.NEGATIVE_INFINITY;
     this.#looked = now;
-    try {
-      const { mtimeMs } = statSync(this.#file);
-      if (mtimeMs !== this.#changed) this.#list = parseResolvConf(readFileSync(this.#file, 'utf8'));
-      this.#changed = mtimeMs;
-    } catch {
-      this.#list = undefined;
-      this.#changed = -1;
-    }
+    const text = this.#content();
+    if (text === this.#text) return this.#list;
+    this.#text = text;
+    this.#list = text === undefined ? undefined : parseResolvConf(text);
+    if (!first) this.#onChange();
     return this.#list;
+  }
+
+  #content(): string | undefined {
+    try {
+      return readFileSync(this.#file, 'utf8');
+    } catch {
+      return undefined;
+    }
   }
 }

@@ -5,6 +5,7 @@ import { isIP, isIPv6 } from 'node:net';
 import { KtError } from '../../errors.ts';
 import type { Connection, DatagramFlow, Dialer, DialOptions, RecordType, ResolveAnswer, Target } from '../dialer.ts';
 import { SearchResolver } from '../dns/search-resolver.ts';
+import { formatAuthority } from '../target.codec.ts';
 import { dialError } from './dial-errors.ts';
 import { DialLimit } from './dial-limit.ts';
 import { openDatagrams } from './open-datagrams.ts';
@@ -25,11 +26,11 @@ export class DirectDialer implements Dialer {
 
   constructor(options: DirectOptions = {}) {
     this.#searches = options.names === 'search-list';
-    this.#resolver = options.resolver ?? new SearchResolver();
+    this.#resolver = options.resolver ?? new SearchResolver({ system: !this.#searches });
   }
 
   async dial(target: Target, options: DialOptions = {}): Promise<Connection> {
-    const limit = new DialLimit(target, options);
+    const limit = new DialLimit(formatAuthority(target), options);
     try {
       const addresses = await this.#addresses(target, limit);
       const [first = '', ...others] = addresses;
@@ -38,6 +39,7 @@ export class DirectDialer implements Dialer {
         return { stream: await openFirst(addresses, target, limit), opened: Promise.resolve() };
       }
       const connection = openSocket(first, target, limit);
+      connection.opened.catch(() => this.#resolver.doubt(target.host));
       if (options.settle) await connection.opened;
       return connection;
     } catch (error) {
@@ -47,14 +49,14 @@ export class DirectDialer implements Dialer {
     }
   }
 
-  /** The search list of this machine; addresses, SRV, CNAME, PTR. */
+  /** Addresses as `names` has it; SRV, CNAME and PTR by DNS with the search list of this machine. */
   resolve(name: string, type: RecordType, options: DialOptions = {}): Promise<ResolveAnswer> {
-    const limit = new DialLimit({ host: name, port: 53 }, options);
+    const limit = new DialLimit(`DNS, asked for ${name},`, options);
     return limit.race(this.#resolver.resolve(name, type)).finally(() => limit.end());
   }
 
   async datagrams(target: Target, options: DialOptions = {}): Promise<DatagramFlow> {
-    const limit = new DialLimit(target, options);
+    const limit = new DialLimit(formatAuthority(target), options);
     try {
       const [address = ''] = await this.#addresses(target, limit);
       return await openDatagrams(address, target, limit);

@@ -1,7 +1,11 @@
 // Which proxy the environment names for a host: HTTPS_PROXY, HTTP_PROXY and NO_PROXY, read as Go's net/http does
-// (golang.org/x/net/http/httpproxy), because that is how kubectl reads them. Pure; used by router.ts and for the API server.
-import { isIP } from 'node:net';
-import { NetworkSet, parseNetwork } from './cidr.ts';
+// (golang.org/x/net/http/httpproxy), because that is how kubectl and most tools around clusters read them.
+// Pure; used by router.ts for everything outside of the cluster, and by cluster/proxy.ts for the API server.
+import { isIP, isIPv4 } from 'node:net';
+import { domainToASCII } from 'node:url';
+import { NetworkSet, parseAddress, readNetwork } from './cidr.ts';
+
+type Matcher = (host: string, address: string | undefined, port: string) => boolean;
 
 const read = (env: NodeJS.ProcessEnv, name: string): string => (env[name] || env[name.toLowerCase()] || '').trim();
 
@@ -19,40 +23,59 @@ export function environmentProxy(
 }
 
 /**
- * NO_PROXY: `*`, `example.com` (it and below), `.example.com` (below only), `10.0.0.0/8`, an address, each with `:port` if wanted.
- * Entries that are none of these are skipped.
+ * Does NO_PROXY name this host? Its entries, with commas between: `*`, `example.com` (it and all below), `.example.com` and
+ * `*.example.com` (below only), `10.0.0.0/8`, an address; all but networks with `:port` if wanted. Entries that are none of these
+ * match nothing. `host`: a name, or an address with or without brackets.
  */
 export function bypassesProxy(host: string, port: number, noProxy: string): boolean {
   const name = host
+    .trim()
     .toLowerCase()
-    .replace(/\.$/, '')
     .replace(/^\[|\]$/g, '');
-  if (name === 'localhost' || name === '::1' || /^127\./.test(name)) return true;
-  return noProxy.split(',').some((raw) => matches(raw.trim().toLowerCase(), name, port));
+  const address = isIP(name) === 0 ? undefined : parseAddress(name);
+  if (name === 'localhost' || isLoopback(address)) return true;
+  return matchersOf(noProxy).some((matches) => matches(name, address, String(port)));
 }
 
-function matches(entry: string, name: string, port: number): boolean {
-  if (entry === '') return false;
-  if (entry === '*') return true;
-  if (entry.includes('/')) return inNetwork(entry, name);
-  const withPort = /^(.+|\[.+\]):(\d+)$/.exec(entry);
-  const bracketed = /^\[(.+)\]$/.exec(withPort?.[1] ?? entry)?.[1];
-  if (isIP(entry) !== 0) return entry === name;
-  if (withPort && Number(withPort[2]) !== port) return false;
-  const wanted = bracketed ?? withPort?.[1] ?? entry;
-  if (isIP(wanted) !== 0) return wanted === name;
-  if (isIP(name) !== 0) return false;
-  const bare = wanted.replace(/^\*(?=\.)/, '');
-  return bare.startsWith('.') ? name.endsWith(bare) : name === bare || name.endsWith(`.${bare}`);
-}
+const isLoopback = (address: string | undefined): boolean =>
+  address === '::1' || (address !== undefined && isIPv4(address) && address.startsWith('127.'));
 
-function inNetwork(entry: string, name: string): boolean {
-  if (isIP(name) === 0) return false;
-  try {
-    const set = new NetworkSet();
-    set.add(parseNetwork(entry, 'NO_PROXY'));
-    return set.has(name);
-  } catch {
-    return false;
+// NO_PROXY does not change while kt runs, and it is read for each connection.
+let last: { readonly text: string; readonly matchers: readonly Matcher[] } = { text: '', matchers: [] };
+
+function matchersOf(text: string): readonly Matcher[] {
+  if (last.text !== text) {
+    const entries = text.split(',').map((entry) => entry.trim().toLowerCase());
+    last = { text, matchers: entries.flatMap((entry) => matcherOf(entry) ?? []) };
   }
+  return last.matchers;
+}
+
+function matcherOf(entry: string): Matcher | undefined {
+  if (entry === '*') return () => true;
+  // Go reads `/08` as 8; readNetwork leaves it to no guess.
+  const network = entry.includes('/') ? readNetwork(entry.replace(/\/0+(?=\d)/, '/')) : undefined;
+  if (network) {
+    const set = new NetworkSet([network]);
+    return (_, address) => address !== undefined && set.has(address);
+  }
+  const { host, port } = splitPort(entry);
+  const wanted = isIP(host) === 0 ? undefined : parseAddress(host);
+  if (wanted !== undefined) return (_, address, at) => address === wanted && (port === '' || port === at);
+  const bare = host.replace(/^\*(?=\.)/, '');
+  if (bare === '') return undefined;
+  const exact = bare.startsWith('.') ? undefined : toAscii(bare);
+  const below = exact === undefined ? `.${toAscii(bare.slice(1))}` : `.${exact}`;
+  return (name, address, at) =>
+    address === undefined && (name === exact || name.endsWith(below)) && (port === '' || port === at);
+}
+
+const toAscii = (name: string): string => (/^[ -~]*$/.test(name) ? name : domainToASCII(name) || name);
+
+/** As Go's net.SplitHostPort: more than one colon without brackets is no port. An entry with a port and no host is empty. */
+function splitPort(entry: string): { readonly host: string; readonly port: string } {
+  const bracketed = /^\[([^[\]]*)\](?::([^:[\]]*))?$/.exec(entry);
+  if (bracketed && bracketed[2] !== undefined) return { host: bracketed[1] ?? '', port: bracketed[2] };
+  const plain = /^([^:[\]]*):([^:[\]]*)$/.exec(entry);
+  return plain ? { host: plain[1] ?? '', port: plain[2] ?? '' } : { host: entry, port: '' };
 }

@@ -4,13 +4,15 @@
 //   3 name     names of the cluster (cluster-names.ts)
 //   4 address  --includeIps, addresses seen in the cluster, networks guessed from them
 //   5 also     --includeDomains: hosts that are reached through the cluster
-//   6 outside  the corporate proxy as configured, or direct
-// Decides only; routing-dialer.ts dials. Must answer at once: shims wait for it.
-import { isIP } from 'node:net';
-import { NetworkSet, parseNetwork } from './cidr.ts';
-import { judgeName, type Verdict } from './cluster-names.ts';
+//   6 outside  the company proxy as configured, or direct
+// The rules are in rules.ts; here is what they know. Decides only; routing-dialer.ts dials. Must answer at once: shims wait for it.
+import type { ResolveAnswer } from '../dialer.ts';
+import { parseHost } from '../target.codec.ts';
+import { NetworkSet, parseAddress, parseNetwork } from './cidr.ts';
 import { guessNetwork } from './guess-networks.ts';
-import { environmentProxy } from './no-proxy.ts';
+import { clusterRules, type Host, type Known, outsideRules, type Route, type Rule } from './rules.ts';
+
+export type { Route } from './rules.ts';
 
 export interface RouterOptions {
   readonly namespace: string;
@@ -25,15 +27,8 @@ export interface RouterOptions {
   readonly ownHosts: readonly string[];
 }
 
-export interface Route {
-  readonly via: 'cluster' | 'corporate' | 'direct' | 'refuse';
-  /** The rule that made it so, for people. */
-  readonly rule: string;
-  /** By its look only: where the cluster does not know the name, the laptop's own way is taken. */
-  readonly guess?: boolean;
-}
-
 export interface Explanation extends Route {
+  /** All rules in their order; `matched` is the one that decided. */
   readonly steps: readonly { readonly rule: string; readonly matched: boolean }[];
 }
 
@@ -42,139 +37,146 @@ const SEEN_MAX = 8_192;
 /** Guessed networks; more would mean that the guess is wrong. */
 const GUESSES_MAX = 64;
 const LOOPBACK = ['localhost', '127.0.0.1', '::1', '0.0.0.0', '::'];
+/** Where nobody says a port: programs ask for https more than for anything else. */
+const ASSUMED_PORT = 443;
 
 export class Router {
   readonly clusterDomain: string;
-  readonly #options: RouterOptions;
   readonly #own: ReadonlySet<string>;
-  readonly #included = new NetworkSet();
-  readonly #excluded = new NetworkSet();
+  readonly #included: NetworkSet;
   readonly #guessed = new NetworkSet();
-  readonly #seen = new Set<string>();
-  readonly #namespaces: Set<string>;
-  #services: ReadonlySet<string> | undefined;
+  /** Address → was a network guessed from it, or could none be. Longest unseen first. */
+  readonly #seen = new Map<string, boolean>();
+  readonly #alsoProxy: readonly string[];
+  readonly #services = new Map<string, ReadonlySet<string> | undefined>();
+  readonly #rules: readonly Rule[];
+  readonly #outside: readonly Rule[];
 
   /** Throws USAGE on a network that is none. */
   constructor(options: RouterOptions) {
-    this.#options = options;
-    this.clusterDomain = options.clusterDomain;
-    this.#own = new Set([...LOOPBACK, ...options.ownHosts].map((host) => host.toLowerCase()));
-    this.#namespaces = new Set([options.namespace]);
-    for (const text of options.includeIps) this.#included.add(parseNetwork(text, 'includeIps'));
-    for (const text of options.excludeIps) this.#excluded.add(parseNetwork(text, 'excludeIps'));
-  }
-
-  route(host: string): Route {
-    const { via, rule, guess } = this.explain(host);
-    return { via, rule, ...(guess ? { guess } : {}) };
-  }
-
-  /** Every rule up to the one that matched. */
-  explain(host: string): Explanation {
-    const name = host.toLowerCase().replace(/\.$/, '');
-    const steps: { rule: string; matched: boolean }[] = [];
-    const look = (rule: string, matched: boolean): boolean => {
-      steps.push({ rule, matched });
-      return matched;
+    this.clusterDomain = options.clusterDomain.toLowerCase().replace(/^\.|\.$/g, '');
+    this.#own = new Set([...LOOPBACK, ...options.ownHosts].map((host) => parseHost(host) ?? host.toLowerCase()));
+    this.#included = new NetworkSet(options.includeIps.map((text) => parseNetwork(text, 'includeIps')));
+    this.#alsoProxy = options.alsoProxy
+      .map((one) =>
+        one
+          .trim()
+          .toLowerCase()
+          .replace(/^\*?\./, '')
+          .replace(/\.$/, ''),
+      )
+      .filter((one) => one !== '');
+    this.#services.set(options.namespace, undefined);
+    const known: Known = {
+      own: this.#own,
+      excluded: new NetworkSet(options.excludeIps.map((text) => parseNetwork(text, 'excludeIps'))),
+      included: this.#included,
+      seen: this.#seen,
+      guessed: this.#guessed,
+      names: { clusterDomain: this.clusterDomain, namespace: options.namespace, services: this.#services },
+      alsoProxy: this.#alsoProxy,
+      env: options.env,
     };
-    const result = (via: Route['via'], rule: string, guess = false): Explanation => ({
-      via,
-      rule,
-      steps,
-      ...(guess ? { guess } : {}),
-    });
-    const loopback = this.#own.has(name) || name.endsWith('.localhost') || /^127\.\d+\.\d+\.\d+$/.test(name);
-    if (look('the laptop itself or the API server', loopback))
-      return result('direct', 'the laptop itself or the API server');
-    if (isIP(name)) {
-      const rule = this.#address(name, look);
-      if (rule) return rule.via === 'direct' ? this.#outside(name, result, look) : result(rule.via, rule.rule);
-    } else {
-      const verdict = this.#name(name);
-      if (look(`a name of the cluster: ${verdict.rule}`, verdict.cluster !== 'no'))
-        return result('cluster', verdict.rule, verdict.cluster === 'guess');
-    }
-    if (look('--includeDomains', this.#also(name))) return result('cluster', '--includeDomains');
-    return this.#outside(name, result, look);
+    this.#outside = outsideRules(known);
+    this.#rules = [...clusterRules(known, (host) => firstOf(this.#outside, host)), ...this.#outside];
+  }
+
+  /** `port` matters only for proxies of the company. */
+  route(host: string, port = ASSUMED_PORT): Route {
+    return firstOf(this.#rules, readHost(host, port));
+  }
+
+  /** The way of a host that turned out not to be the cluster's: company proxy or direct. */
+  outside(host: string, port = ASSUMED_PORT): Route {
+    return firstOf(this.#outside, readHost(host, port));
+  }
+
+  explain(host: string, port = ASSUMED_PORT): Explanation {
+    const read = readHost(host, port);
+    const deciding = this.#rules.findIndex((rule) => rule.decide(read) !== undefined);
+    return {
+      ...firstOf(this.#rules, read),
+      steps: this.#rules.map((rule, index) => ({ rule: rule.describe(read), matched: index === deciding })),
+    };
   }
 
   /** Also names that the cluster is only asked for first. */
   isClusterName(name: string): boolean {
-    return !isIP(name) && this.route(name).via === 'cluster';
+    return parseAddress(name) === undefined && this.route(name).via === 'cluster';
   }
 
   isClusterAddress(address: string): boolean {
-    return isIP(address) !== 0 && this.route(address).via === 'cluster';
+    return parseAddress(address) !== undefined && this.route(address).via === 'cluster';
   }
 
   /** The Services of a namespace as they are now. */
   setServices(namespace: string, names: readonly string[]): void {
-    this.#namespaces.add(namespace);
-    if (namespace === this.#options.namespace) this.#services = new Set(names.map((name) => name.toLowerCase()));
+    this.#services.set(namespace, new Set(names.map((name) => name.toLowerCase())));
   }
 
-  /** This address was seen in the cluster. Not believed of the laptop's own. */
-  learn(address: string): void {
-    if (isIP(address) === 0 || this.#own.has(address)) return;
-    const known = this.#seen.delete(address);
-    this.#seen.add(address);
-    if (known) return;
-    if (this.#seen.size > SEEN_MAX) this.#seen.delete(this.#seen.values().next().value ?? '');
-    if (this.#guessed.has(address) || this.#guessed.toJSON().length >= GUESSES_MAX) return;
-    const network = guessNetwork(address, [...this.#own]);
-    if (network) this.#guessed.add(network);
+  /** This address was seen in the cluster, as a Service's or a pod's. Not believed of the laptop's own. */
+  learn(text: string): void {
+    const address = this.#foreign(text);
+    if (address === undefined) return;
+    if (this.#seen.get(address) !== true && !this.#guessed.has(address) && this.#guessed.size < GUESSES_MAX) {
+      const network = guessNetwork(address, [...this.#own]);
+      if (network) this.#guessed.add(network);
+    }
+    this.#see(address, true);
+  }
+
+  /** The addresses of an answer that the cluster gave. Those that only lead out of it (ExternalName) say nothing of its networks. */
+  learnAnswer({ records }: ResolveAnswer): void {
+    for (const { type, name, data } of records) {
+      if (type !== 'A' && type !== 'AAAA') continue;
+      if (name.toLowerCase().endsWith(`.${this.clusterDomain}`)) this.learn(data);
+      else {
+        const address = this.#foreign(data);
+        if (address !== undefined) this.#see(address, this.#seen.get(address) ?? false);
+      }
+    }
   }
 
   /** Networks of the cluster as far as known, for shims. */
   cidrs(): string[] {
-    const alone = [...this.#seen].filter((address) => !this.#guessed.has(address) && !this.#included.has(address));
+    const alone = [...this.#seen.keys()].filter(
+      (address) => !this.#guessed.has(address) && !this.#included.has(address),
+    );
     return [
       ...this.#included.toJSON(),
       ...this.#guessed.toJSON(),
-      ...alone.slice(0, GUESSES_MAX).map((address) => (address.includes(':') ? `${address}/128` : `${address}/32`)),
+      // The latest: shims get a list of bounded length.
+      ...alone.slice(-GUESSES_MAX).map((address) => (address.includes(':') ? `${address}/128` : `${address}/32`)),
     ];
   }
 
   /** Suffixes and hosts that only the cluster has, for shims. */
   suffixes(): string[] {
-    return ['svc', this.clusterDomain, ...this.#options.alsoProxy.map((one) => one.replace(/^\*?\./, ''))];
+    return ['svc', this.clusterDomain, ...this.#alsoProxy];
   }
 
-  #name(name: string): Verdict {
-    return judgeName(name, {
-      clusterDomain: this.clusterDomain,
-      namespaces: this.#namespaces,
-      services: this.#services,
-    });
+  /** The canonical address, unless it is none or one of the laptop's world. */
+  #foreign(text: string): string | undefined {
+    const address = parseAddress(text);
+    return address === undefined || this.#own.has(address) || address.startsWith('127.') ? undefined : address;
   }
 
-  #address(address: string, look: (rule: string, matched: boolean) => boolean): Route | undefined {
-    if (look('--excludeIps', this.#excluded.has(address))) return { via: 'direct', rule: '--excludeIps' };
-    if (look('--includeIps', this.#included.has(address))) return { via: 'cluster', rule: '--includeIps' };
-    if (look('an address seen in the cluster', this.#seen.has(address)))
-      return { via: 'cluster', rule: 'an address seen in the cluster' };
-    const guesses = `a network of addresses seen in the cluster (${this.#guessed.toJSON().join(', ') || 'none yet'})`;
-    if (look(guesses, this.#guessed.has(address))) return { via: 'cluster', rule: guesses };
-    return undefined;
+  #see(address: string, considered: boolean): void {
+    this.#seen.delete(address);
+    this.#seen.set(address, considered);
+    if (this.#seen.size > SEEN_MAX) this.#seen.delete(this.#seen.keys().next().value ?? '');
   }
+}
 
-  #also(name: string): boolean {
-    return this.#options.alsoProxy.some((one) => {
-      const bare = one.toLowerCase().replace(/^\*?\./, '');
-      return name === bare || name.endsWith(`.${bare}`);
-    });
-  }
+function readHost(text: string, port: number): Host {
+  const name = parseHost(text);
+  return { name: name ?? '', isAddress: name !== undefined && parseAddress(name) !== undefined, port };
+}
 
-  #outside(
-    name: string,
-    result: (via: Route['via'], rule: string) => Explanation,
-    look: (rule: string, matched: boolean) => boolean,
-  ): Explanation {
-    const proxy =
-      environmentProxy(name, 443, 'https', this.#options.env) ?? environmentProxy(name, 80, 'http', this.#options.env);
-    if (look('the corporate proxy (HTTPS_PROXY, NO_PROXY)', proxy !== undefined))
-      return result('corporate', `outside of the cluster, by the corporate proxy ${proxy?.host ?? ''}`);
-    look('direct, as without kt', true);
-    return result('direct', 'outside of the cluster, as without kt');
+function firstOf(rules: readonly Rule[], host: Host): Route {
+  for (const rule of rules) {
+    const route = rule.decide(host);
+    if (route) return route;
   }
+  return { via: 'refuse', rule: 'no rule' };
 }
