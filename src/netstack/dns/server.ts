@@ -1,10 +1,11 @@
-// The DNS listener: UDP and TCP on one port of the loopback (RFC 1035 §4.2, RFC 7766). Reads and writes messages; answers are
-// resolver.ts's. Called by session/listeners.ts.
+// The DNS listener: UDP and TCP on one port (RFC 1035 §4.2, RFC 7766). Sockets and limits; answers are resolver.ts's, a TCP connection
+// is tcp-connection.ts's. Called by session/listeners.ts.
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, isIPv6, type Server, type Socket } from 'node:net';
 import { KtError } from '../../errors.ts';
 import { DnsResolver, type DnsResolverOptions } from './resolver.ts';
+import { serveConnection } from './tcp-connection.ts';
 
 export interface DnsServerOptions extends DnsResolverOptions {
   readonly host: string;
@@ -14,11 +15,10 @@ export interface DnsServerOptions extends DnsResolverOptions {
 
 /** Questions in work, over UDP; more are dropped and asked again by whoever asked. */
 const UDP_QUESTIONS_MAX = 1_024;
-/** TCP connections, and questions in work on each one; then it is not read. */
+/** The same for one address and port: one broken program must not take all. Resolvers ask two at a time from a port. */
+const UDP_QUESTIONS_EACH_MAX = 64;
+/** TCP connections. */
 const CONNECTIONS_MAX = 128;
-const PIPELINED_MAX = 32;
-/** Milliseconds without a question on a TCP connection (RFC 7766 §6.2.3: a few seconds). */
-const IDLE_MS = 10_000;
 /** Attempts to find a port that is free for UDP and TCP. */
 const PORTS_TRIED = 20;
 
@@ -46,13 +46,14 @@ export async function startDnsServer(options: DnsServerOptions): Promise<DnsServ
 
 async function listenOnce({ host, port }: DnsServerOptions, resolver: DnsResolver): Promise<DnsServer> {
   const connections = new Set<Socket>();
-  const server = createServer({ noDelay: true }, (socket) => {
+  const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
     connections.add(socket);
     socket.once('close', () => connections.delete(socket));
     serveConnection(socket, resolver);
   });
   server.maxConnections = CONNECTIONS_MAX;
   const udp = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
+  let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     for (const socket of connections) socket.destroy();
     if (server.listening) await new Promise<void>((resolve) => server.close(() => resolve()));
@@ -65,7 +66,13 @@ async function listenOnce({ host, port }: DnsServerOptions, resolver: DnsResolve
     server.on('error', () => undefined);
     udp.on('error', () => undefined);
     serveUdp(udp, resolver);
-    return { port: bound, close };
+    return {
+      port: bound,
+      close: () => {
+        closing ??= close();
+        return closing;
+      },
+    };
   } catch (error) {
     await close();
     throw error;
@@ -81,51 +88,24 @@ async function listenTcp(server: Server, host: string, port: number): Promise<nu
 
 function serveUdp(socket: UdpSocket, resolver: DnsResolver): void {
   let working = 0;
+  const workingFor = new Map<string, number>();
+  let open = true;
+  socket.once('close', () => {
+    open = false;
+  });
   socket.on('message', (message, from) => {
-    if (working >= UDP_QUESTIONS_MAX) return;
+    const asker = `${from.address} ${from.port}`;
+    const asked = workingFor.get(asker) ?? 0;
+    if (working >= UDP_QUESTIONS_MAX || asked >= UDP_QUESTIONS_EACH_MAX) return;
     working += 1;
+    workingFor.set(asker, asked + 1);
     void resolver.answer(message, 'udp').then((reply) => {
       working -= 1;
-      if (!reply) return;
-      try {
-        socket.send(reply, from.port, from.address, () => undefined);
-      } catch {
-        // Closed meanwhile.
-      }
+      const left = (workingFor.get(asker) ?? 1) - 1;
+      if (left > 0) workingFor.set(asker, left);
+      else workingFor.delete(asker);
+      // A datagram from port 0 can't be answered; `send` would throw.
+      if (reply && open && from.port > 0) socket.send(reply, from.port, from.address, () => undefined);
     });
-  });
-}
-
-/** Messages with their length in front; answers leave as they are ready (RFC 7766 §7). Holds one unfinished message. */
-function serveConnection(socket: Socket, resolver: DnsResolver): void {
-  let held = Buffer.alloc(0);
-  let working = 0;
-  socket.setTimeout(IDLE_MS, () => socket.destroy());
-  socket.on('error', () => undefined);
-  const answer = (message: Buffer): void => {
-    working += 1;
-    void resolver.answer(message, 'tcp').then((reply) => {
-      working -= 1;
-      if (reply && socket.writable) {
-        const length = Buffer.alloc(2);
-        length.writeUInt16BE(reply.length);
-        socket.write(Buffer.concat([length, reply]));
-      } else if (!reply) socket.destroy();
-      read();
-    });
-  };
-  const read = (): void => {
-    while (working < PIPELINED_MAX && held.length >= 2 && held.length >= 2 + held.readUInt16BE(0)) {
-      const end = 2 + held.readUInt16BE(0);
-      const message = held.subarray(2, end);
-      held = held.subarray(end);
-      answer(message);
-    }
-    if (working >= PIPELINED_MAX) socket.pause();
-    else if (!socket.destroyed) socket.resume();
-  };
-  socket.on('data', (chunk) => {
-    held = Buffer.concat([held, chunk]);
-    read();
   });
 }
