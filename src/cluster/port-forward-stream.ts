@@ -94,8 +94,10 @@ export class PortForwardStream extends Duplex {
     // An orderly end says goodbye, so that the runtime need not log a broken connection.
     if (error) this.#connection.destroy();
     else this.#connection.close(CLOSE_CODE.normal);
-    this.#waiting = undefined;
     done(error);
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.(error);
   }
 
   /** Sends chunks as messages of at most MESSAGE_MAX_BYTES, in one write to the socket; no chunk is copied or joined. */
