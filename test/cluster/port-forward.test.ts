@@ -404,6 +404,16 @@ describe('refusals', () => {
     expect(names).toEqual(['client', 'client-2']);
   });
 
+  test('a signal counts for the opening only', async () => {
+    const stop = new AbortController();
+    const { api } = await cluster(({ socket }) => socket.on('message', (message) => socket.send(message as Buffer)));
+    const stream = await openPortForward(api, AT, { signal: stop.signal });
+    stop.abort();
+    stream.write('still here');
+    expect(((await once(stream, 'data')) as [Buffer])[0].toString()).toBe('still here');
+    stream.destroy();
+  });
+
   test('a signal ends the opening', async () => {
     const stop = new AbortController();
     const fake = await startFakeApi(() => undefined, { upgrade: () => stop.abort() });

@@ -141,6 +141,8 @@ export class WebSocketConnection {
       this.#code = CLOSE_CODE.abnormal;
       this.#closeSent = true;
       this.#socket.end();
+      // What it still sends is read and thrown away, but not for ever.
+      this.#timer ??= setTimeout(() => this.#socket.destroy(), CLOSE_MS);
     }
   };
 

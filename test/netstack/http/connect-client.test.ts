@@ -210,6 +210,21 @@ describe('connectThroughProxy', () => {
     await closed;
   });
 
+  test('the signal counts for the opening only', async () => {
+    const { port } = await proxy(lead);
+    const stop = new AbortController();
+    const target = { host: '127.0.0.1', port: await destination() };
+    const socket = await connectThroughProxy({
+      proxy: new URL(`http://127.0.0.1:${port}`),
+      target,
+      signal: stop.signal,
+    });
+    stop.abort();
+    socket.write('again');
+    expect(await read(socket, 11)).toBe('hello again');
+    socket.destroy();
+  });
+
   test('an https proxy that nobody vouches for', async () => {
     const folder = join(import.meta.dirname, '../../fixtures/tls');
     const port = await listening(

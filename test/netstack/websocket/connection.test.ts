@@ -252,6 +252,18 @@ describe('ending', () => {
     expect((await answer.promise).toString('hex')).toBe('88820000000003ea');
   });
 
+  test('a peer that breaks the protocol and goes on sending is left after a time', async () => {
+    const { closed } = await raw((socket) => {
+      const block = Buffer.alloc(64 * 1024, 0xff);
+      const more = (): void => {
+        while (!socket.destroyed && socket.write(block));
+        socket.once('drain', more);
+      };
+      more();
+    });
+    expect((await closed)[2]).toMatchObject({ code: 'LINK_PROTOCOL' });
+  });
+
   test('a peer that never answers the close is left after a time', async () => {
     const { connection, closed } = await raw((socket) => socket.resume());
     connection.close(1000);
