@@ -8,19 +8,19 @@ output=$(realpath -m "${1:-kt-jvm.jar}")
 bin=${JAVA_HOME:+$JAVA_HOME/bin/}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$work/hook" "$work/jar/io/kt/agent/hook"
+mkdir -p "$work/hook" "$work/jar/kt/hook"
 # The shim itself must not be loaded by its own compiler.
 unset JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS
 
 # Java 8 class files against the JDK's own classes: --release 8 refuses the package java.net.
 "${bin}javac" -Xlint:-options -nowarn -encoding UTF-8 -source 8 -target 8 -g:none -d "$work/hook" src/hook/java/net/*.java
-"${bin}javac" -Xlint:-options -nowarn -encoding UTF-8 --release 9 -g:none -d "$work/jar" src/agent9/io/kt/agent/*.java
-"${bin}javac" -Xlint:-options -nowarn -encoding UTF-8 -source 8 -target 8 -g:none -cp "$work/hook:$work/jar" -d "$work/jar" src/agent/io/kt/agent/*.java
+"${bin}javac" -Xlint:-options -nowarn -encoding UTF-8 --release 9 -g:none -d "$work/jar" src/agent9/kt/*.java
+"${bin}javac" -Xlint:-options -nowarn -encoding UTF-8 -source 8 -target 8 -g:none -cp "$work/hook:$work/jar" -d "$work/jar" src/agent/kt/*.java
 for class in "$work"/hook/java/net/*.class; do
   # Not .class: they are data for the agent, not classes of its jar.
-  cp "$class" "$work/jar/io/kt/agent/hook/$(basename "$class" .class).bin"
+  cp "$class" "$work/jar/kt/hook/$(basename "$class" .class).bin"
 done
-printf 'Premain-Class: io.kt.agent.Agent\nCan-Retransform-Classes: true\nCan-Redefine-Classes: true\n' > "$work/manifest"
+printf 'Created-By: kt\nPremain-Class: kt.Agent\nCan-Retransform-Classes: true\nCan-Redefine-Classes: true\n' > "$work/manifest"
 mapfile -t files < <(cd "$work/jar" && find . -type f | LC_ALL=C sort | sed 's|^\./||')
 rm -f "$output"
 (cd "$work/jar" && "${bin}jar" --create --no-compress --file "$output" --manifest "$work/manifest" --date 1980-01-01T00:00:02Z "${files[@]}")

@@ -36,10 +36,11 @@ export function runEnvironment(options: RunEnvironmentOptions): RunEnvironment {
     KT_BROKER: options.broker.address,
     // In the environment and never in an option: JVMs print their options.
     KT_TOKEN: options.broker.token,
-    KT_CIDRS: options.cidrs.join(','),
-    KT_SUFFIXES: options.suffixes.join(','),
+    // In one form, so that the shims need not know others: with the prefix length, with a leading dot, in lower case.
+    KT_CIDRS: options.cidrs.map(withPrefix).join(','),
+    KT_SUFFIXES: options.suffixes.map(dotted).join(','),
     KT_SESSION: options.sessionId,
-    KT_HOSTNAME: options.hostname,
+    KT_HOSTNAME: options.hostname.toLowerCase(),
     ...(dns === undefined ? {} : { KT_DNS: dns }),
     JAVA_TOOL_OPTIONS: appended(
       base['JAVA_TOOL_OPTIONS'],
@@ -100,13 +101,18 @@ function proxies({ base, httpProxy, suffixes, cidrs }: RunEnvironmentOptions): R
   // what is the cluster's.
   if (given('ALL_PROXY') === '') return {};
   const kept = given('NO_PROXY').split(',').filter(Boolean);
-  const cluster = [
-    '.svc',
-    '.cluster.local',
-    ...suffixes.map((suffix) => (suffix.startsWith('.') ? suffix : `.${suffix}`)),
-    ...cidrs,
-  ];
+  const cluster = ['.svc', '.cluster.local', ...suffixes.map(dotted), ...cidrs];
   return both('NO_PROXY', [...new Set([...kept, ...LOOPBACK.split(','), ...cluster])].join(','));
+}
+
+/** `198.18.0.7` is `198.18.0.7/32`. */
+function withPrefix(cidr: string): string {
+  if (cidr.includes('/')) return cidr;
+  return `${cidr}/${cidr.includes(':') ? 128 : 32}`;
+}
+
+function dotted(suffix: string): string {
+  return (suffix.startsWith('.') ? suffix : `.${suffix}`).toLowerCase();
 }
 
 function both(name: string, value: string): Record<string, string> {

@@ -57,7 +57,6 @@ final class KtBroker {
 
     /** ConnectException when kt is away, SocketTimeoutException when it does not answer. */
     private static String ask(String question, int timeoutMs) throws IOException {
-        long start = debug ? System.nanoTime() : 0;
         Socket socket = new Socket(Proxy.NO_PROXY);
         try {
             try {
@@ -76,7 +75,7 @@ final class KtBroker {
             String answer = line(in);
             if (hello && answer.equals("OK")) answer = line(in);
             if (answer.isEmpty()) throw away("connection closed");
-            if (debug) System.err.println("[kt] " + question + " -> " + answer + " " + (System.nanoTime() - start) / 1000 + "us");
+            if (debug) System.err.println("[kt] " + question + " -> " + answer);
             return answer;
         } finally {
             socket.close();
@@ -101,9 +100,8 @@ final class KtBroker {
     /** ProcessHandle is Java 9; the management bean would load far too much. 0 where the system does not tell. */
     private static String pid() {
         try {
-            Object self = Class.forName("java.lang.ProcessHandle").getMethod("current").invoke(null);
-            return String.valueOf(Class.forName("java.lang.ProcessHandle").getMethod("pid").invoke(self));
-        } catch (Exception e) {
+            return String.valueOf(ProcessHandle.current().pid());
+        } catch (LinkageError e) {
             return "0";
         }
     }

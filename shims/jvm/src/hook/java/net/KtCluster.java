@@ -5,7 +5,7 @@ import java.util.Locale;
 /**
  * What is the cluster's: networks, addresses that names turned out to be, and names worth a question to the broker.
  * Knows no sockets. Lives in java.base like KtHook, which is its only caller; without inner classes and lambdas, because each
- * class here is defined by hand (io.kt.agent.HookClasses).
+ * class here is defined by hand (kt.HookClasses).
  */
 final class KtCluster {
     /** Addresses learned from names; the memory must not grow with a program that resolves for ever. */
@@ -19,26 +19,18 @@ final class KtCluster {
 
     private KtCluster() {}
 
-    /** @param cidrs comma list such as 10.96.0.0/12,fd00::/108; @param more further suffixes, comma list; @param self the laptop's name */
+    /** As src/modes/run-env.ts writes them: `10.96.0.0/12,fd00::/108`, `.shop,.corp.example` and the laptop's own name, all in lower case. */
     static void init(String cidrs, String more, String self) throws UnknownHostException {
         String[] list = cidrs.isEmpty() ? new String[0] : cidrs.split(",");
         networks = new byte[list.length][];
         prefixes = new int[list.length];
         for (int i = 0; i < list.length; i++) {
-            String cidr = list[i].trim();
-            int slash = cidr.indexOf('/');
-            networks[i] = InetAddress.getByName(slash < 0 ? cidr : cidr.substring(0, slash)).getAddress();
-            prefixes[i] = slash < 0 ? networks[i].length * 8 : Integer.parseInt(cidr.substring(slash + 1));
+            int slash = list[i].indexOf('/');
+            networks[i] = InetAddress.getByName(list[i].substring(0, slash)).getAddress();
+            prefixes[i] = Integer.parseInt(list[i].substring(slash + 1));
         }
-        java.util.ArrayList<String> all = new java.util.ArrayList<String>();
-        all.add(".svc");
-        all.add(".cluster.local");
-        for (String suffix : more.split(",")) {
-            String plain = suffix.trim().toLowerCase(Locale.ROOT);
-            if (!plain.isEmpty()) all.add(plain.startsWith(".") ? plain : "." + plain);
-        }
-        suffixes = all.toArray(new String[0]);
-        hostname = self.toLowerCase(Locale.ROOT);
+        suffixes = (".svc,.cluster.local," + more).split(",");
+        hostname = self;
     }
 
     /** InetAddress gives IPv4-mapped addresses as IPv4 already. */
@@ -82,8 +74,8 @@ final class KtCluster {
 
     /** Only the cluster can know this name (lower case, no trailing dot). */
     static boolean certain(String name) {
-        if (name.contains(".svc.")) return true;
-        for (String suffix : suffixes) if (name.endsWith(suffix) || (suffix.length() == name.length() + 1 && suffix.endsWith(name))) return true;
-        return false;
+        String dotted = "." + name;
+        for (String suffix : suffixes) if (dotted.endsWith(suffix)) return true;
+        return name.contains(".svc.");
     }
 }

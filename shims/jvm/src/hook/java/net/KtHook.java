@@ -10,7 +10,7 @@ import java.util.Collections;
 import java.util.List;
 
 /**
- * What the inserted prologues call (the table of them is io.kt.agent.HookPoints). Lives in the exported package java.net of java.base,
+ * What the inserted prologues call (the table of them is kt.HookPoints). Lives in the exported package java.net of java.base,
  * so that every class loader of the program reaches it. Each method is harmless for what is not the cluster's: it returns its argument,
  * or null for "go on as before". Compiled for Java 8; without inner classes and lambdas, because it is defined by hand.
  */
@@ -83,6 +83,7 @@ public final class KtHook {
      * JNDI's DNS (SRV and TXT, as mongodb+srv asks): kt's DNS first. It answers REFUSED to what is not the cluster's, and JNDI then goes
      * on to the next server.
      */
+    @SuppressWarnings("unchecked")
     public static List<String> nameservers(Object configuration) {
         if (!ready || dns == null || INSIDE.get() != null) return null;
         INSIDE.set(Boolean.TRUE);
@@ -91,7 +92,7 @@ public final class KtHook {
         try {
             Method original = configuration.getClass().getMethod("nameservers");
             original.setAccessible(true);
-            for (Object server : (List<?>) original.invoke(configuration)) servers.add((String) server);
+            servers.addAll((List<String>) original.invoke(configuration));
         } catch (Exception e) {
             return null;
         } finally {
@@ -132,7 +133,7 @@ public final class KtHook {
         DIALLED.remove();
         if (!ready || !(address instanceof InetSocketAddress)) return;
         InetSocketAddress inet = (InetSocketAddress) address;
-        if (!inet.isUnresolved()) preSocket(inet.getAddress(), inet.getPort(), timeout);
+        preSocket(inet.getAddress(), inet.getPort(), timeout);
     }
 
     public static void preChannel(SelectableChannel channel, SocketAddress address) throws IOException {
@@ -181,7 +182,7 @@ public final class KtHook {
     }
 
     public static InetSocketAddress isa(InetSocketAddress address) throws IOException {
-        if (!ready || address.isUnresolved() || !KtCluster.has(address.getAddress())) return address;
+        if (!ready || !KtCluster.has(address.getAddress())) return address;
         int local = localPort(KtBroker.dial(address.getAddress(), address.getPort(), 0, WAIT), address.getPort());
         return local < 0 ? address : new InetSocketAddress(KtBroker.loopback(), local);
     }
@@ -197,7 +198,7 @@ public final class KtHook {
 
     /** Netty's native transports ask the kernel for the peer, which is the broker's port: the program sees what it asked for. */
     public static InetSocketAddress remote(InetSocketAddress asked, InetSocketAddress found) {
-        if (!ready || asked == null || found == null || asked.isUnresolved() || found.getAddress() == null) return null;
+        if (!ready || asked == null || found == null || found.getAddress() == null) return null;
         return found.getAddress().isLoopbackAddress() && KtCluster.has(asked.getAddress()) ? asked : null;
     }
 
@@ -206,11 +207,9 @@ public final class KtHook {
         if (answer.startsWith("OK ")) return Integer.parseInt(answer.substring(3));
         if (!answer.startsWith("ERR ")) return -1;
         String reason = " (kt: " + answer.substring(4) + ")";
-        if (answer.startsWith("ERR EHOSTUNREACH")) throw new NoRouteToHostException("No route to host" + reason);
-        if (answer.startsWith("ERR ENETUNREACH")) throw new NoRouteToHostException("Network is unreachable" + reason);
+        if (answer.startsWith("ERR EHOSTUNREACH") || answer.startsWith("ERR ENETUNREACH")) throw new NoRouteToHostException("No route to host" + reason);
         if (answer.startsWith("ERR ETIMEDOUT")) throw new ConnectException("Connection timed out" + reason);
-        if (answer.startsWith("ERR ECONNREFUSED")) throw new ConnectException("Connection refused" + reason);
-        throw new ConnectException("Connection failed" + reason);
+        throw new ConnectException("Connection refused" + reason);
     }
 
     /** SO_TYPE of a descriptor: Net.connect serves TCP and UDP alike. */

@@ -1,4 +1,4 @@
-package io.kt.agent;
+package kt;
 
 /**
  * Tells libraries that read http.proxyHost themselves (and so never meet the ProxySelector hook) what is the cluster's, in the words of
@@ -22,11 +22,10 @@ final class NonProxyHosts {
     static String patterns(String cidrs) {
         StringBuilder all = new StringBuilder();
         for (String cidr : cidrs.split(",")) {
-            int slash = cidr.indexOf('/');
-            if (slash < 0 || cidr.indexOf(':') >= 0) continue;
-            String[] octets = cidr.substring(0, slash).trim().split("\\.");
-            int prefix = Integer.parseInt(cidr.substring(slash + 1).trim());
-            if (prefix == 0 || octets.length != 4) continue;
+            String[] octets = cidr.trim().split("[./]");
+            if (octets.length != 5) continue; // IPv6
+            int prefix = Integer.parseInt(octets[4]);
+            if (prefix == 0) continue;
             // The last octet that the prefix touches takes all values that the rest of the prefix leaves open.
             int last = (prefix - 1) / 8;
             int values = 1 << (8 * (last + 1) - prefix);

@@ -1,4 +1,4 @@
-package io.kt.agent;
+package kt;
 
 import java.lang.instrument.Instrumentation;
 import java.lang.invoke.MethodHandles;

@@ -1,4 +1,4 @@
-package io.kt.agent;
+package kt;
 
 import java.lang.instrument.Instrumentation;
 import java.util.ArrayList;
@@ -16,7 +16,6 @@ public final class Agent {
         String token = System.getenv("KT_TOKEN");
         if (broker == null || token == null || HookClasses.alreadyThere()) return;
         boolean debug = "1".equals(System.getenv("KT_DEBUG"));
-        long start = debug ? System.nanoTime() : 0;
         try {
             String cidrs = setting("KT_CIDRS");
             HookClasses.define(instrumentation);
@@ -26,10 +25,9 @@ public final class Agent {
             Class<?>[] loaded = alreadyLoaded(instrumentation);
             if (loaded.length > 0) instrumentation.retransformClasses(loaded);
         } catch (Throwable e) {
-            System.err.println("kt: the JVM agent could not be set up, cluster names and addresses cannot be reached from this JVM: " + e);
+            System.err.println("kt: no JVM agent, the cluster cannot be reached from this JVM: " + e);
             if (debug) e.printStackTrace();
         }
-        if (debug) System.err.println("[kt] agent ready after " + (System.nanoTime() - start) / 1000 + "us on Java " + System.getProperty("java.version"));
     }
 
     private static String setting(String name) {
@@ -43,7 +41,6 @@ public final class Agent {
         for (Class<?> type : instrumentation.getAllLoadedClasses()) {
             if (type.getClassLoader() != null) continue;
             String name = type.getName().replace('.', '/');
-            if (!HookTransformer.isJdkCandidate(name)) continue;
             for (HookPoint point : HookPoints.JDK) {
                 if (!point.type.equals(name)) continue;
                 found.add(type);

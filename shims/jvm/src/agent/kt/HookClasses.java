@@ -1,6 +1,5 @@
-package io.kt.agent;
+package kt;
 
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.instrument.Instrumentation;
@@ -30,7 +29,7 @@ final class HookClasses {
     static void define(Instrumentation instrumentation) throws Exception {
         boolean modules = !System.getProperty("java.specification.version").startsWith("1.");
         for (String name : NAMES) {
-            byte[] code = read("/io/kt/agent/hook/" + name + ".bin");
+            byte[] code = read("/kt/hook/".concat(name).concat(".bin"));
             if (modules) Define9.define(instrumentation, code);
             else define8(name, code);
         }
@@ -42,17 +41,17 @@ final class HookClasses {
         Field instance = unsafe.getDeclaredField("theUnsafe");
         instance.setAccessible(true);
         unsafe.getMethod("defineClass", String.class, byte[].class, int.class, int.class, ClassLoader.class, ProtectionDomain.class)
-            .invoke(instance.get(null), "java/net/" + name, code, 0, code.length, null, null);
+            .invoke(instance.get(null), "java/net/".concat(name), code, 0, code.length, null, null);
     }
 
     private static byte[] read(String resource) throws IOException {
         InputStream in = HookClasses.class.getResourceAsStream(resource);
-        if (in == null) throw new IOException(resource + " is not in the agent's jar");
+        if (in == null) throw new IOException(resource);
         try {
-            ByteArrayOutputStream out = new ByteArrayOutputStream(16384);
+            ByteWriter out = new ByteWriter();
             byte[] chunk = new byte[16384];
-            for (int n; (n = in.read(chunk)) > 0;) out.write(chunk, 0, n);
-            return out.toByteArray();
+            for (int n; (n = in.read(chunk)) > 0;) out.copy(chunk, 0, n);
+            return out.toBytes();
         } finally {
             in.close();
         }

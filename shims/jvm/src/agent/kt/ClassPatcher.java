@@ -1,10 +1,6 @@
-package io.kt.agent;
+package kt;
 
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
-import java.io.DataInputStream;
-import java.io.DataOutputStream;
-import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 
 /**
  * Inserts a prologue into the methods of a class file that have a given name and descriptor (JVMS 4). No library: a library refuses
@@ -21,15 +17,15 @@ final class ClassPatcher {
     private final String[] texts;
     private final int poolEnd;
 
-    private ClassPatcher(byte[] file) throws IOException {
+    private ClassPatcher(byte[] file) {
         this.file = file;
         texts = new String[u2(file, 8)];
         poolEnd = readPool();
     }
 
     /** null when no method matched. */
-    static byte[] apply(byte[] file, String method, String descriptorPrefix, Prologue prologue) throws IOException {
-        return new ClassPatcher(file).patch(method, descriptorPrefix, prologue);
+    static byte[] apply(byte[] file, HookPoint point) {
+        return new ClassPatcher(file).patch(point);
     }
 
     static int u2(byte[] bytes, int at) {
@@ -41,13 +37,14 @@ final class ClassPatcher {
     }
 
     /** Keeps the Utf8 constants, skips the others; returns where the pool ends. */
-    private int readPool() throws IOException {
+    private int readPool() {
         int at = POOL_START;
         for (int i = 1; i < texts.length; i++) {
             switch (file[at]) {
                 case 1: // Utf8
                     int length = u2(file, at + 1);
-                    texts[i] = new DataInputStream(new ByteArrayInputStream(file, at + 1, length + 2)).readUTF();
+                    // "Modified UTF-8"; names of hooked methods and of attributes are ASCII, and others are only compared with them.
+                    texts[i] = new String(file, at + 3, length, StandardCharsets.ISO_8859_1);
                     at += 3 + length;
                     break;
                 case 3: case 4: // Integer, Float
@@ -66,15 +63,15 @@ final class ClassPatcher {
                     at += 4;
                     break;
                 default:
-                    throw new IOException("unknown constant " + file[at]);
+                    throw new IllegalStateException("unknown constant");
             }
         }
         return at;
     }
 
-    private byte[] patch(String method, String descriptorPrefix, Prologue prologue) throws IOException {
+    private byte[] patch(HookPoint point) {
         ConstantPool pool = new ConstantPool(texts.length);
-        ByteArrayOutputStream body = new ByteArrayOutputStream(file.length + 512);
+        ByteWriter body = new ByteWriter();
         int copied = poolEnd;
         int at = poolEnd + ACCESS_THIS_SUPER;
         at += 2 + 2 * u2(file, at); // interfaces
@@ -84,27 +81,20 @@ final class ClassPatcher {
         int methods = u2(file, at);
         at += 2;
         for (int i = 0; i < methods; i++) {
-            boolean wanted = method.equals(texts[u2(file, at + 2)]) && texts[u2(file, at + 4)].startsWith(descriptorPrefix);
+            boolean wanted = point.method.equals(texts[u2(file, at + 2)]) && texts[u2(file, at + 4)].startsWith(point.descriptor);
             int end = skipMember(at);
             int code = wanted ? codeOf(at) : -1;
             if (code >= 0) {
-                body.write(file, copied, code - copied);
-                body.write(new CodePatcher(file, texts, pool, prologue.encode(pool)).patch(code));
+                body.copy(file, copied, code - copied);
+                new CodePatcher(file, texts, pool, point).patch(code, body);
                 copied = code + ATTRIBUTE_HEADER + i4(file, code + 2);
             }
             at = end;
         }
         if (copied == poolEnd) return null;
-        body.write(file, copied, file.length - copied);
-
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream(file.length + 1024);
-        DataOutputStream out = new DataOutputStream(bytes);
-        out.write(file, 0, 8); // magic and version
-        out.writeShort(pool.count());
-        out.write(file, POOL_START, poolEnd - POOL_START);
-        out.write(pool.appended());
-        out.write(body.toByteArray());
-        return bytes.toByteArray();
+        body.copy(file, copied, file.length - copied);
+        return new ByteWriter().copy(file, 0, 8) // magic and version
+            .u2(pool.count).copy(file, POOL_START, poolEnd - POOL_START).copy(pool.appended).copy(body).toBytes();
     }
 
     /** Where the member's Code attribute starts; -1: it has none (abstract, native). */
