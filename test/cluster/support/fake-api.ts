@@ -7,6 +7,8 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { onTestFinished } from 'vitest';
 import type { ClusterConfig } from '../../../src/cluster/config.ts';
+import type { Credentials } from '../../../src/cluster/credentials.ts';
+import { ClusterApi } from '../../../src/cluster/rest.ts';
 import { pem } from './tls.ts';
 
 export interface FakeApi {
@@ -98,3 +100,17 @@ export async function failure(
   }
   throw new Error('it did not fail');
 }
+
+export const apiFor = (...args: Parameters<typeof configFor>): ClusterApi => {
+  const api = new ClusterApi(configFor(...args));
+  onTestFinished(() => api.close());
+  return api;
+};
+export const fixed = (credentials: Credentials) => ({
+  credentials: { current: () => Promise.resolve(credentials), rejected: () => false },
+});
+export const certificate = (name: string): Credentials => ({
+  headers: {},
+  certificate: pem(`${name}.pem`),
+  key: pem(`${name}.key`),
+});
