@@ -23,7 +23,7 @@ export function parseAddress(text: string): string | undefined {
 /** `10.0.0.0/8`, `fd00::/8`, or an address alone; undefined for anything else. Host bits are cleared: `10.1.2.3/8` is `10.0.0.0/8`. */
 export function readNetwork(text: string): Network | undefined {
   const [before = '', length, ...more] = text.split('/');
-  const address = /[[\]]/.test(before) ? undefined : parseAddress(before);
+  const address = /^[0-9a-f.:]+$/i.test(before) ? parseAddress(before) : undefined;
   if (address === undefined || more.length > 0) return undefined;
   const longest = before.includes(':') ? 128 : 32;
   const prefix = length === undefined ? longest : /^(?:0|[1-9]\d{0,2})$/.test(length) ? Number(length) : Number.NaN;

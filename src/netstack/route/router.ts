@@ -1,9 +1,9 @@
 // Decides which way a host goes, by ordered rules that can be shown (`kt route HOST`) and that change while kt runs.
 //   1 laptop   the laptop's own names and addresses, and the API server's: never in the cluster
 //   2 exclude  --excludeIps
-//   3 name     names of the cluster (cluster-names.ts)
-//   4 address  --includeIps, addresses seen in the cluster, networks guessed from them
-//   5 also     --includeDomains: hosts that are reached through the cluster
+//   3 also     --includeDomains: hosts that are reached through the cluster
+//   4 name     names of the cluster (cluster-names.ts)
+//   5 address  --includeIps, addresses seen in the cluster, networks guessed from them
 //   6 outside  the company proxy as configured, or direct
 // The rules are in rules.ts; here is what they know. Decides only; routing-dialer.ts dials. Must answer at once: shims wait for it.
 import type { ResolveAnswer } from '../dialer.ts';

@@ -3,11 +3,13 @@
 // laptop does know it, it goes as without kt.
 import { KtError } from '../../errors.ts';
 import type { Connection, DatagramFlow, Dialer, DialOptions, RecordType, ResolveAnswer, Target } from '../dialer.ts';
+import { isOfCluster } from '../dns/cluster-answer.ts';
 import { AskedNames } from './asked-names.ts';
 import type { Route } from './rules.ts';
 
 /** The part of router.ts that is used here. */
 export interface DialRouter {
+  readonly clusterDomain: string;
   route(host: string, port?: number): Route;
   outside(host: string, port?: number): Route;
   learnAnswer(answer: ResolveAnswer): void;
@@ -48,20 +50,14 @@ export class RoutingDialer implements Dialer {
 
   async resolve(name: string, type: RecordType, options: DialOptions = {}): Promise<ResolveAnswer> {
     const { router, cluster, direct } = this.#options;
-    const route = router.route(name);
-    if (route.via !== 'cluster') return direct.resolve(name, type, options);
-    try {
-      const answer = await cluster.resolve(name, type, options);
-      router.learnAnswer(answer);
-      if (!route.guess) return answer;
-      this.#asked.set(name, answer.found);
-      return answer.found ? answer : await direct.resolve(name, type, options);
-    } catch (error) {
-      if (!route.guess || options.signal?.aborted) throw error;
-      const answer = await direct.resolve(name, type, options).catch(() => undefined);
-      if (answer?.found) return answer;
-      throw error;
-    }
+    const { via, guess } = router.route(name);
+    // `_http._tcp.orders` is there where `orders` is.
+    const host = name.replace(/^_[^.]+\._[^.]+\./, '');
+    if (via !== 'cluster' || (guess && !(await this.#inCluster(host, options))))
+      return direct.resolve(name, type, options);
+    const answer = await cluster.resolve(name, type, options);
+    router.learnAnswer(answer);
+    return answer;
   }
 
   /** The route with a guess decided. */
@@ -69,30 +65,44 @@ export class RoutingDialer implements Dialer {
     const { router } = this.#options;
     const route = router.route(host, port);
     if (!route.guess) return route;
-    const inCluster = this.#asked.get(host) ?? (await this.#ask(host, options));
-    return inCluster ? route : router.outside(host, port);
+    return (await this.#inCluster(host, options)) ? route : router.outside(host, port);
   }
 
   /** One question at a time for a name. Rejects with the cluster's error where the laptop does not know the name either. */
-  async #ask(name: string, { signal, timeoutMs }: DialOptions): Promise<boolean> {
-    const asking = this.#asking.get(name) ?? this.#question(name, timeoutMs).finally(() => this.#asking.delete(name));
+  async #inCluster(name: string, { signal, timeoutMs }: DialOptions): Promise<boolean> {
+    const known = this.#asked.get(name);
+    if (known !== undefined) return known;
+    const asking = this.#asking.get(name) ?? this.#ask(name, timeoutMs).finally(() => this.#asking.delete(name));
     this.#asking.set(name, asking);
     return unlessAborted(asking, signal);
   }
 
-  async #question(name: string, timeoutMs: number | undefined): Promise<boolean> {
-    const { router, cluster, direct } = this.#options;
+  async #ask(name: string, timeoutMs: number | undefined): Promise<boolean> {
+    const { cluster, direct } = this.#options;
     try {
-      const answer = await cluster.resolve(name, 'A', { timeoutMs });
-      router.learnAnswer(answer);
-      this.#asked.set(name, answer.found);
-      return answer.found;
+      const inCluster = await this.#clusterHas(name, (type) => cluster.resolve(name, type, { timeoutMs }));
+      this.#asked.set(name, inCluster);
+      return inCluster;
     } catch (error) {
       // No link, say. What the laptop knows need not wait for it; all else fails with the reason.
       const here = await direct.resolve(name, 'A', { timeoutMs }).catch(() => undefined);
       if (here?.found) return false;
       throw error;
     }
+  }
+
+  /** The name itself: what the cluster's DNS would only forward is the laptop's own way. */
+  async #clusterHas(name: string, resolve: (type: RecordType) => Promise<ResolveAnswer>): Promise<boolean> {
+    const { router } = this.#options;
+    for (const type of ['A', 'AAAA'] as const) {
+      const answer = await resolve(type);
+      if (isOfCluster(name, answer, router.clusterDomain)) {
+        router.learnAnswer(answer);
+        return true;
+      }
+      if (!answer.found || answer.records.length > 0) return false;
+    }
+    return false;
   }
 
   #doubt(name: string, error: unknown): void {

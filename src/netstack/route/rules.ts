@@ -60,6 +60,9 @@ export function clusterRules(known: Known, outside: (host: Host) => Route): Rule
   return [
     rule(LAPTOP, (host) => (isOwn(host, known.own) ? leaves(host, LAPTOP) : undefined)),
     rule('--excludeIps', (host) => (known.excluded.has(host.name) ? leaves(host, '--excludeIps') : undefined)),
+    rule('--includeDomains', ({ name }) =>
+      known.alsoProxy.some((one) => name === one || name.endsWith(`.${one}`)) ? enters('--includeDomains') : undefined,
+    ),
     {
       describe: (host) =>
         `a name of the cluster: ${host.isAddress || host.name === '' ? 'it is none' : judgeName(host.name, known.names).rule}`,
@@ -80,9 +83,6 @@ export function clusterRules(known: Known, outside: (host: Host) => Route): Rule
           ? enters(`in a network around addresses seen in the cluster (${networks()})`)
           : undefined,
     },
-    rule('--includeDomains', ({ name }) =>
-      known.alsoProxy.some((one) => name === one || name.endsWith(`.${one}`)) ? enters('--includeDomains') : undefined,
-    ),
   ];
 }
 
