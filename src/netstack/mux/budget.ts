@@ -40,6 +40,11 @@ export class Budget {
     return true;
   }
 
+  /** The probe could not be sent; the next bytes may start another one. */
+  probeLost(): void {
+    this.#probing = false;
+  }
+
   probeAnswered(rtt: number, now: number): void {
     this.#probing = false;
     if (rtt < this.#rttMin || now - this.#rttMinAt > RTT_AGE_MS) {

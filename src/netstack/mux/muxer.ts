@@ -1,10 +1,12 @@
 // The multiplexer: many streams over one transport, in yamux frames, either side may open. Driver of yamux.codec.ts and stream.ts.
-// Round robin between streams, control frames first, one batch of at most 64 KiB per cork of the transport, written in setImmediate.
+// Sends in setImmediate, one batch of at most 64 KiB per cork of the transport (send-round.ts), control frames first.
 // Knows nothing of what a stream is for, nor whether the far end lives (netstack/link does). Used by both ends of a link.
 import type { Duplex } from 'node:stream';
 import { asKtError, KtError } from '../../errors.ts';
 import { Budget } from './budget.ts';
 import { ControlQueue } from './control-queue.ts';
+import { PeerIds } from './peer-ids.ts';
+import { type Dones, SendRound } from './send-round.ts';
 import { MuxStream, type StreamHost } from './stream.ts';
 import {
   ACK,
@@ -15,6 +17,7 @@ import {
   FrameParser,
   GO_AWAY,
   HEADER_BYTES,
+  INITIAL_WINDOW,
   PING,
   putHeader,
   RST,
@@ -24,16 +27,8 @@ import {
 
 /** Open streams per link, both directions together. */
 const STREAMS_MAX = 4_096;
-/** Ids are 31 bits and are never used again (spec): after that a new link is needed. */
+/** Ids are never used again (spec): after the last one a new link is needed. Half of the 32 bits, for peers that read them signed. */
 const STREAM_ID_MAX = 0x7fff_ffff;
-/** One batch becomes one message of a message-oriented transport; an API server buffers messages whole. */
-const BATCH_BYTES = 64 * 1024;
-/** A batch with less room than this left is sent as it is. */
-const FRAME_BYTES_MIN = 4 * 1024;
-/** Payloads up to this size are copied beside their header: one write instead of two. */
-const INLINE_BYTES = 2 * 1024;
-/** Slabs for headers and small payloads. */
-const SLAB_BYTES = 64 * 1024;
 /** Pings of ours that wait for their answer. */
 const PINGS_MAX = 64;
 /** Milliseconds without data after which a bulk stream no longer counts as active. */
@@ -45,10 +40,12 @@ export interface MuxerOptions {
   readonly onStream?: (stream: MuxStream) => void;
   /** Called once, when the transport is gone or the protocol was broken; every stream has failed with the same reason. */
   readonly onClose?: (error: KtError) => void;
+  /** Ids above are not used. Lower in tests only. */
+  readonly streamIdMax?: number;
 }
 
 export class Muxer implements StreamHost {
-  readonly stats = { bytesReceived: 0, bytesSent: 0, framesReceived: 0, framesSent: 0, batches: 0 };
+  readonly stats = { bytesReceived: 0, bytesSent: 0, framesReceived: 0, batches: 0 };
   readonly #transport: Duplex;
   readonly #options: MuxerOptions;
   readonly #streams = new Map<number, MuxStream>();
@@ -60,30 +57,33 @@ export class Muxer implements StreamHost {
     number,
     { readonly at: number; readonly answered: (rtt: number) => void; readonly failed: (error: KtError) => void }
   >();
-  #ring: MuxStream[] = [];
-  #opening: MuxStream[] = [];
+  readonly #round = new SendRound();
+  /** Not announced to the peer yet (theirs: not acknowledged). */
+  readonly #opening = new Set<MuxStream>();
+  readonly #peerIds: PeerIds;
   #scheduled = false;
   #blocked = false;
   #closed = false;
+  #fault: KtError | undefined;
   #awayReceived = false;
+  #awaySent = false;
   #nextId: number;
-  #lastPeerId = 0;
   #nextPing = 1;
   #current: MuxStream | undefined;
   #currentFlags = 0;
-  #slab = Buffer.allocUnsafe(SLAB_BYTES);
-  #slabAt = 0;
+  #sweptAt = 0;
   readonly #flushNow = (): void => this.#flush();
 
   constructor(transport: Duplex, options: MuxerOptions) {
     this.#transport = transport;
     this.#options = options;
     this.#nextId = options.role === 'client' ? 1 : 2;
+    this.#peerIds = new PeerIds(options.role === 'client' ? 2 : 1);
     this.#parser = new FrameParser({
       onHeader: (type, flags, id, length) => this.#onHeader(type, flags, id, length),
       onPayload: (part) => {
-        if (this.#current && !this.#current.receive(part))
-          this.#violation(`stream ${this.#current.id} got more than its credit`);
+        const fault = this.#current?.receive(part);
+        if (fault !== undefined) this.#violation(`stream ${this.#current?.id ?? 0} got ${fault}`);
       },
       onFrameEnd: () => this.#applyFlags(this.#current, this.#currentFlags),
       onViolation: (message) => this.#violation(message),
@@ -96,6 +96,9 @@ export class Muxer implements StreamHost {
     transport.on('end', () => this.destroy(new KtError('LINK_LOST', 'the other side closed the connection')));
     transport.on('error', (error) => this.destroy(asKtError(error, 'LINK_LOST')));
     transport.on('close', () => this.destroy(new KtError('LINK_LOST', 'the connection was closed')));
+    // A transport that died before this has no event left to tell.
+    if (transport.destroyed)
+      setImmediate(() => this.destroy(transport.errored ?? new KtError('LINK_LOST', 'the connection was closed')));
   }
 
   get closed(): boolean {
@@ -106,11 +109,14 @@ export class Muxer implements StreamHost {
     return this.#streams.size;
   }
 
+  /** No stream can be opened now: STREAM_LIMIT, or the link is gone or going. */
+  get full(): boolean {
+    return this.#closed || this.#awayReceived || this.#streams.size >= STREAMS_MAX || this.#nextId > this.#idMax;
+  }
+
   /** Bytes that wait in the transport or in streams to be sent. */
   get outstanding(): number {
-    let bytes = this.#transport.writableLength;
-    for (const stream of this.#ring) bytes += stream.sendable;
-    return bytes;
+    return this.#transport.writableLength + this.#control.bytes + this.#round.sendable;
   }
 
   /** Opens a stream; its first frame carries what was written to it by then. Throws LINK_LOST or STREAM_LIMIT. */
@@ -119,11 +125,15 @@ export class Muxer implements StreamHost {
     if (this.#awayReceived) throw new KtError('LINK_LOST', 'the other side takes no new streams');
     if (this.#streams.size >= STREAMS_MAX)
       throw new KtError('STREAM_LIMIT', `more than ${STREAMS_MAX} streams at once`);
-    if (this.#nextId > STREAM_ID_MAX) throw new KtError('STREAM_LIMIT', 'this link has no stream ids left');
+    if (this.#nextId > this.#idMax) throw new KtError('STREAM_LIMIT', 'this link has no stream ids left');
     const stream = new MuxStream(this, this.#nextId, SYN);
     this.#nextId += 2;
     this.#add(stream);
     return stream;
+  }
+
+  get #idMax(): number {
+    return this.#options.streamIdMax ?? STREAM_ID_MAX;
   }
 
   /** Round trip to the peer's muxer in milliseconds. Rejects when the link closes first or too many pings wait. */
@@ -140,9 +150,11 @@ export class Muxer implements StreamHost {
     });
   }
 
-  /** Tells the peer to open no more streams; those that are open go on. */
+  /** Tells the peer to open no more streams; those that are open go on, later ones are reset. */
   goAway(): void {
-    if (!this.#closed) this.#send(GO_AWAY, 0, 0, AWAY_NORMAL);
+    if (this.#awaySent || this.#closed) return;
+    this.#awaySent = true;
+    this.#send(GO_AWAY, 0, 0, AWAY_NORMAL);
   }
 
   /** Ends the link and fails every stream with the reason. Safe to call again. */
@@ -150,14 +162,15 @@ export class Muxer implements StreamHost {
     if (this.#closed) return;
     this.#closed = true;
     this.#parser.stop();
-    const reason = asKtError(error, 'LINK_LOST');
+    // A peer that breaks the protocol and hangs up broke the protocol.
+    const reason = this.#fault ?? asKtError(error, 'LINK_LOST');
     for (const stream of this.#streams.values()) stream.linkLost(reason);
     for (const ping of this.#pings.values()) ping.failed(reason);
     this.#streams.clear();
     this.#pings.clear();
     this.#active.clear();
-    this.#ring = [];
-    this.#opening = [];
+    this.#round.clear();
+    this.#opening.clear();
     this.#transport.destroy();
     this.#options.onClose?.(reason);
   }
@@ -165,31 +178,34 @@ export class Muxer implements StreamHost {
   // StreamHost
 
   wantsToSend(stream: MuxStream): void {
-    if (stream.queuedToSend || this.#closed || stream.sendable === 0) return;
-    stream.queuedToSend = true;
-    this.#ring.push(stream);
+    if (this.#closed || stream.sendable === 0 || this.#round.has(stream)) return;
+    this.#round.add(stream);
     this.#schedule();
   }
 
   sendFin(stream: MuxStream): void {
-    this.#send(WINDOW_UPDATE, FIN | this.#takeFlags(stream), stream.id, 0);
+    this.#send(WINDOW_UPDATE, FIN | stream.takeFlags(), stream.id, 0);
   }
 
   sendReset(stream: MuxStream): void {
     // A stream that the peer never heard of needs no reset.
-    if (stream.pendingFlags !== SYN) this.#send(WINDOW_UPDATE, RST | this.#takeFlags(stream), stream.id, 0);
-    stream.pendingFlags = 0;
+    const flags = stream.takeFlags();
+    if (flags !== SYN) this.#send(WINDOW_UPDATE, RST | flags, stream.id, 0);
   }
 
   sendCredit(stream: MuxStream, bytes: number): void {
-    this.#send(WINDOW_UPDATE, this.#takeFlags(stream), stream.id, bytes);
+    this.#send(WINDOW_UPDATE, stream.takeFlags(), stream.id, bytes);
   }
 
   creditTarget(stream: MuxStream): number {
-    if (!this.#active.has(stream)) return this.#budget.streamTarget(Math.max(1, this.#active.size));
     const now = performance.now();
-    for (const one of this.#active) if (now - one.lastDataAt > ACTIVE_MS) this.#active.delete(one);
-    return this.#budget.streamTarget(this.#active.size);
+    if (now - this.#sweptAt > ACTIVE_MS) {
+      this.#sweptAt = now;
+      for (const one of this.#active) if (now - one.lastDataAt > ACTIVE_MS) this.#active.delete(one);
+    }
+    const share = this.#budget.streamTarget(this.#active.size);
+    // A request and its answer fit the window that every stream starts with, and cost no frame for more.
+    return this.#active.has(stream) ? share : Math.min(share, INITIAL_WINDOW);
   }
 
   sawBulk(stream: MuxStream): void {
@@ -200,16 +216,19 @@ export class Muxer implements StreamHost {
   forget(stream: MuxStream): void {
     this.#streams.delete(stream.id);
     this.#active.delete(stream);
+    this.#opening.delete(stream);
+    this.#round.delete(stream);
   }
 
   // Receiving
 
   #onData(chunk: Buffer): void {
     this.stats.bytesReceived += chunk.length;
-    if (this.#budget.received(chunk.length, performance.now())) {
+    // Only bulk is measured. A probe for every byte that comes would be answered by a probe for the probe, on an idle line too.
+    if (this.#active.size > 0 && this.#budget.received(chunk.length, performance.now())) {
       this.ping().then(
         (rtt) => this.#budget.probeAnswered(rtt, performance.now()),
-        () => undefined,
+        () => this.#budget.probeLost(),
       );
     }
     this.#parser.push(chunk);
@@ -255,13 +274,11 @@ export class Muxer implements StreamHost {
 
   /** A new stream of the peer. False: it was refused or the link is broken. */
   #accept(id: number): boolean {
-    const theirs = id % 2 === (this.#options.role === 'client' ? 0 : 1);
-    if (!theirs || id <= this.#lastPeerId) {
+    if (!this.#peerIds.take(id)) {
       this.#violation(`stream ${id} can't be opened by the peer`);
       return false;
     }
-    this.#lastPeerId = id;
-    if (this.#streams.size >= STREAMS_MAX || !this.#options.onStream) {
+    if (this.#streams.size >= STREAMS_MAX || !this.#options.onStream || this.#awaySent) {
       this.#send(WINDOW_UPDATE, RST | ACK, id, 0);
       return false;
     }
@@ -272,28 +289,22 @@ export class Muxer implements StreamHost {
   }
 
   #violation(message: string): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#fault) return;
+    this.#fault = new KtError('LINK_PROTOCOL', `not the mux protocol: ${message}`);
     this.#parser.stop();
     const away = Buffer.alloc(HEADER_BYTES);
     putHeader(away, 0, GO_AWAY, 0, 0, AWAY_PROTOCOL_ERROR);
     this.#transport.write(away);
-    const error = new KtError('LINK_PROTOCOL', `not the mux protocol: ${message}`);
-    // The reason leaves first; the streams learn of it at once.
-    setImmediate(() => this.destroy(error));
+    // The reason leaves first.
+    setImmediate(() => this.destroy());
   }
 
   // Sending
 
   #add(stream: MuxStream): void {
     this.#streams.set(stream.id, stream);
-    this.#opening.push(stream);
+    this.#opening.add(stream);
     this.#schedule();
-  }
-
-  #takeFlags(stream: MuxStream): number {
-    const flags = stream.pendingFlags;
-    stream.pendingFlags = 0;
-    return flags;
   }
 
   #send(type: number, flags: number, id: number, length: number): void {
@@ -311,14 +322,14 @@ export class Muxer implements StreamHost {
   #flush(): void {
     this.#scheduled = false;
     this.#announce();
-    const dones: ((error?: Error | null) => void)[] = [];
-    while (!this.#closed && (this.#control.bytes > 0 || this.#ring.length > 0)) {
+    const dones: Dones = [];
+    while (!this.#closed && (this.#control.bytes > 0 || this.#round.size > 0)) {
       if (this.#transport.writableNeedDrain) {
         this.#blocked = true;
         return;
       }
       this.#transport.cork();
-      const sent = this.#writeBatch(dones);
+      const sent = this.#round.writeBatch(this.#transport, this.#control, dones);
       this.#transport.uncork();
       this.stats.bytesSent += sent;
       this.stats.batches += 1;
@@ -328,63 +339,10 @@ export class Muxer implements StreamHost {
 
   /** New streams that nothing was written to yet are announced by a frame of their own. */
   #announce(): void {
-    const opening = this.#opening;
-    this.#opening = [];
-    for (const stream of opening) {
-      if (stream.pendingFlags !== 0 && !stream.queuedToSend && !stream.destroyed)
-        this.#send(WINDOW_UPDATE, this.#takeFlags(stream), stream.id, 0);
+    for (const stream of this.#opening) {
+      if (stream.pendingFlags !== 0 && !this.#round.has(stream))
+        this.#send(WINDOW_UPDATE, stream.takeFlags(), stream.id, 0);
     }
-  }
-
-  #writeBatch(dones: ((error?: Error | null) => void)[]): number {
-    const transport = this.#transport;
-    const control = this.#control.take(BATCH_BYTES);
-    let bytes = 0;
-    if (control.length > 0) {
-      transport.write(control);
-      bytes += control.length;
-    }
-    while (this.#ring.length > 0 && (bytes === 0 || BATCH_BYTES - bytes >= FRAME_BYTES_MIN + HEADER_BYTES)) {
-      const stream = this.#ring.shift() as MuxStream;
-      stream.queuedToSend = false;
-      const length = Math.min(stream.sendable, BATCH_BYTES - bytes - HEADER_BYTES);
-      if (length <= 0) continue;
-      this.#writeFrame(stream, length, dones);
-      bytes += HEADER_BYTES + length;
-      this.wantsToSend(stream);
-    }
-    return bytes;
-  }
-
-  #writeFrame(stream: MuxStream, length: number, dones: ((error?: Error | null) => void)[]): void {
-    const transport = this.#transport;
-    const inline = length <= INLINE_BYTES;
-    const frame = this.#allocate(inline ? HEADER_BYTES + length : HEADER_BYTES);
-    putHeader(frame, 0, DATA, this.#takeFlags(stream), stream.id, length);
-    this.stats.framesSent += 1;
-    if (inline) {
-      let at = HEADER_BYTES;
-      stream.takeToSend(
-        length,
-        (part) => {
-          at += part.copy(frame, at);
-        },
-        dones,
-      );
-      transport.write(frame);
-    } else {
-      transport.write(frame);
-      stream.takeToSend(length, (part) => transport.write(part), dones);
-    }
-  }
-
-  #allocate(bytes: number): Buffer {
-    if (this.#slabAt + bytes > SLAB_BYTES) {
-      this.#slab = Buffer.allocUnsafe(SLAB_BYTES);
-      this.#slabAt = 0;
-    }
-    const part = this.#slab.subarray(this.#slabAt, this.#slabAt + bytes);
-    this.#slabAt += bytes;
-    return part;
+    this.#opening.clear();
   }
 }

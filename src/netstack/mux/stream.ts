@@ -32,8 +32,6 @@ export class MuxStream extends Duplex {
   readonly id: number;
   /** Flags (SYN or ACK) that the next frame has to carry. Muxer's. */
   pendingFlags: number;
-  /** In the muxer's round. Muxer's. */
-  queuedToSend = false;
   /** performance.now() of the last data. Muxer's. */
   lastDataAt = 0;
   readonly #host: StreamHost;
@@ -54,6 +52,15 @@ export class MuxStream extends Duplex {
     this.#host = host;
     this.id = id;
     this.pendingFlags = pendingFlags;
+    // The peer decides when a reset comes, also between two owners of the stream; it must not become an uncaught exception.
+    this.on('error', () => undefined);
+  }
+
+  /** The flags, once. Muxer's. */
+  takeFlags(): number {
+    const flags = this.pendingFlags;
+    this.pendingFlags = 0;
+    return flags;
   }
 
   /** Bytes that could be sent now. */
@@ -104,21 +111,23 @@ export class MuxStream extends Duplex {
     if (this.#waiting > 0) this.#host.wantsToSend(this);
   }
 
-  /** Bytes of a DATA frame. False: more than the credit, a violation of the protocol. */
-  receive(part: Buffer): boolean {
+  /** Bytes of a DATA frame. Returns what is wrong with them where they break the protocol. */
+  receive(part: Buffer): string | undefined {
+    // Destroyed while the frame was coming in.
+    if (this.#phase === 'closed') return undefined;
+    if (this.#phase === 'remoteEnded') return 'data after its end';
     this.#receiveWindow -= part.length;
-    if (this.#receiveWindow < 0) return false;
+    if (this.#receiveWindow < 0) return 'more than its credit';
     this.#receivedBytes += part.length;
     if (this.#receivedBytes > BULK_BYTES) this.#host.sawBulk(this);
-    if (this.destroyed || this.readableEnded) return true;
     let bytes: Buffer | undefined = part;
     if (this.#prefix) {
       bytes = this.#prefix(part);
-      if (bytes === undefined || this.destroyed) return true;
+      if (bytes === undefined || this.destroyed) return undefined;
       this.#prefix = undefined;
     }
     if (bytes.length > 0 && this.push(bytes.length <= COPY_BYTES ? Buffer.from(bytes) : bytes)) this.#giveCredit();
-    return true;
+    return undefined;
   }
 
   receiveFin(): void {
