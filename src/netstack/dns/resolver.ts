@@ -11,7 +11,7 @@ import { Upstream, type Upstreams } from './upstream.ts';
 export interface NameRouter {
   readonly clusterDomain: string;
   route(host: string): { readonly via: string; readonly guess?: boolean };
-  learn(address: string): void;
+  learnAnswer(answer: ResolveAnswer): void;
 }
 
 export interface DnsResolverOptions {
@@ -70,7 +70,7 @@ export class DnsResolver {
     // A type that clusters do not have (HTTPS, MX, TXT): the name is there, or not, all the same.
     const type: RecordType = query.type === 'other' || query.type === 'refused' ? 'A' : query.type;
     const answer = await this.#cache.resolve(name, type);
-    this.#learn(answer);
+    router.learnAnswer(answer);
     if (!answer.found) return encodeReply(query, RCODE.NXDOMAIN, []);
     const limit = transport === 'udp' ? query.udpBytes : Number.POSITIVE_INFINITY;
     return encodeReply(query, RCODE.NOERROR, query.type === 'other' ? [] : recordsFor(query, answer), limit);
@@ -85,10 +85,6 @@ export class DnsResolver {
       if (!answer.found || answer.records.length > 0) return false;
     }
     return false;
-  }
-
-  #learn({ records }: ResolveAnswer): void {
-    for (const { type, data } of records) if (type === 'A' || type === 'AAAA') this.#options.router.learn(data);
   }
 
   /** The laptop's answer if it has one; else this rejects. */
