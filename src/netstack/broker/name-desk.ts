@@ -2,7 +2,7 @@
 // renewed behind, and they stand in while there is no link. Does not decide what is a cluster name: the router does.
 // Called by connection.ts; one desk serves all programs.
 import { KtError } from '../../errors.ts';
-import type { Dialer } from '../dialer.ts';
+import type { Dialer, ResolveAnswer } from '../dialer.ts';
 import { parseHost } from '../target.codec.ts';
 import { errorAnswer } from './errno.ts';
 import type { Answer } from './protocol.codec.ts';
@@ -11,7 +11,7 @@ import type { Answer } from './protocol.codec.ts';
 export const FRESH_MS = 5000;
 /** Milliseconds in which an answer is still given at once, while it is renewed behind: what a JVM's own cache would do anyway. */
 export const STALE_MS = 30_000;
-/** Milliseconds in which a name is known not to exist. Short: "not yet" is the usual case. */
+/** Milliseconds in which a name is taken not to exist without a new question. Short: "not yet" is the usual case. */
 export const ABSENT_MS = 1000;
 /** Names; the longest unused goes first. */
 export const NAMES_MAX = 2048;
@@ -23,8 +23,8 @@ export interface NameRouter {
   isClusterName(name: string): boolean;
   /** Suffixes which only the cluster has (`svc`, `cluster.local`), with or without a leading dot. */
   suffixes(): readonly string[];
-  /** From now on this address is the cluster's. */
-  learn(address: string): void;
+  /** The addresses of this answer are the cluster's from now on. */
+  learnAnswer(answer: ResolveAnswer): void;
 }
 
 interface Entry {
@@ -54,11 +54,15 @@ export class NameDesk {
   async resolve(name: string): Promise<Answer> {
     if (!this.#router.isClusterName(name)) return { kind: 'no' };
     const held = this.#entries.get(name);
-    const age = held === undefined ? Number.POSITIVE_INFINITY : performance.now() - held.at;
-    if (held !== undefined && held.addresses.length === 0 && age < ABSENT_MS) return this.#answer(name, held);
-    if (held !== undefined && held.addresses.length > 0 && age < STALE_MS) {
-      if (age > FRESH_MS) this.#ask(name).catch(() => undefined);
-      return this.#answer(name, held);
+    if (held !== undefined) {
+      const age = performance.now() - held.at;
+      const absent = held.addresses.length === 0;
+      // A short name that the cluster does not have (`github.com`) must not cost its program a question into the cluster each time.
+      const staleMs = absent && this.#onlyCluster(name) ? ABSENT_MS : STALE_MS;
+      if (age < staleMs) {
+        if (age > (absent ? ABSENT_MS : FRESH_MS)) this.#ask(name).catch(() => undefined);
+        return this.#answer(name, held);
+      }
     }
     try {
       return this.#answer(name, await this.#ask(name));
@@ -109,7 +113,7 @@ export class NameDesk {
         .filter((record) => record.type === 'A')
         .map((record) => parseHost(record.data))
         .filter((address) => address !== undefined);
-      for (const address of addresses) this.#router.learn(address);
+      this.#router.learnAnswer(answer);
       return this.#remember(name, { addresses, at: performance.now() });
     } finally {
       clearTimeout(timer);

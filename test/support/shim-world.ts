@@ -1,0 +1,106 @@
+// What every test of a shim needs: a pretend cluster on loopback, a broker in front of it, and the environment that `kt run` would give
+// to a program. The folder of the shims has a space in its name, as a user's home may have.
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { KtError } from '../../src/errors.ts';
+import { runEnvironment } from '../../src/modes/run-env.ts';
+import { type Broker, startBroker } from '../../src/netstack/broker/server.ts';
+import { NameTableDialer, TableRouter } from './name-table-dialer.ts';
+import { deadPort, echoServer, httpServer, type Peer } from './peers.ts';
+
+/** Virtual addresses: this machine has no way to them, so what a shim misses fails. */
+export const CIDRS = ['198.18.0.0/24', '198.19.0.0/16'] as const;
+export const ORDERS = '198.19.12.34';
+export const POD = '198.18.0.7';
+export const REFUSED = '198.19.12.99';
+export const SILENT = '198.19.12.98';
+/** An address that only its name makes known. */
+export const OUTSIDE = '203.0.113.7';
+
+export interface ShimWorld {
+  readonly dialer: NameTableDialer;
+  readonly router: TableRouter;
+  readonly broker: Broker;
+  /** Programs that said HELLO. */
+  readonly programs: { runtime: string; version: string; pid: number }[];
+  /** A loopback HTTP server that is not the cluster's. */
+  readonly publicPort: number;
+  readonly shims: string;
+  /** The environment of a program under `kt run`. */
+  environment(base?: NodeJS.ProcessEnv): NodeJS.ProcessEnv;
+  stop(): Promise<void>;
+}
+
+export async function shimWorld(options: { dns?: string } = {}): Promise<ShimWorld> {
+  const peers: Peer[] = [];
+  const started = async (peer: Promise<Peer>): Promise<number> => {
+    peers.push(await peer);
+    return (await peer).port;
+  };
+  const shop = await started(
+    httpServer((request, response) => {
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify({ service: 'orders', path: request.url, host: request.headers.host }));
+    }),
+  );
+  const echo = await started(echoServer());
+  const publicPort = await started(httpServer((_, response) => response.end('outside')));
+  const dialer = new NameTableDialer({
+    names: { orders: [ORDERS], 'orders-0.orders': [POD], refused: [REFUSED], silent: [SILENT], outside: [OUTSIDE] },
+    ports: {
+      [`${ORDERS}:80`]: shop,
+      [`${ORDERS}:7000`]: echo,
+      [`${POD}:8080`]: shop,
+      [`${OUTSIDE}:80`]: shop,
+      [`${ORDERS}:81`]: await deadPort(),
+    },
+    failures: { [REFUSED]: new KtError('DIAL_REFUSED', 'nobody listens there') },
+    silent: [SILENT],
+  });
+  const router = new TableRouter(dialer, CIDRS);
+  const programs: ShimWorld['programs'] = [];
+  const broker = await startBroker({ dialer, router, onProgram: (program) => programs.push(program) });
+  const folder = mkdtempSync(join(tmpdir(), 'kt shims '));
+  const shims = installShims(folder);
+  return {
+    dialer,
+    router,
+    broker,
+    programs,
+    publicPort,
+    shims,
+    environment: (base = {}) => {
+      const inherited: NodeJS.ProcessEnv = { PATH: process.env['PATH'], HOME: process.env['HOME'], ...base };
+      const { set } = runEnvironment({
+        base: inherited,
+        broker,
+        cidrs: CIDRS,
+        suffixes: [],
+        dns: options.dns,
+        shimsDirectory: shims,
+        sessionId: 'test',
+        hostname: hostname(),
+      });
+      return { ...inherited, ...set };
+    },
+    stop: async () => {
+      await broker.close();
+      await Promise.all(peers.map((peer) => peer.stop()));
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+/** The layout that the build makes in dist/shims. */
+function installShims(folder: string): string {
+  mkdirSync(join(folder, 'python'));
+  for (const [from, to] of [
+    ['jvm/kt-jvm.jar', 'kt-jvm.jar'],
+    ['node/kt-node.cjs', 'kt-node.cjs'],
+    ['python/sitecustomize.py', 'python/sitecustomize.py'],
+  ] as const) {
+    copyFileSync(join('shims', from), join(folder, to));
+  }
+  return folder;
+}
