@@ -14,6 +14,8 @@ const SERVER_MS = 2_000;
 const SERVERS_MAX = 3;
 /** Questions on their way at once; each one has a socket. */
 const QUESTIONS_MAX = 256;
+/** SERVFAIL, NOTIMP, REFUSED (RFC 1035 §4.1.1): the next server may be able, as for every stub resolver. */
+const UNABLE = new Set([2, 4, 5]);
 
 /** `10.0.0.2`, `10.0.0.2:53`, `fe80::1`, `[fe80::1]:53`, as node:dns getServers() gives them. */
 export type Upstreams = readonly string[] | (() => readonly string[]);
@@ -37,6 +39,7 @@ export class Upstream {
     if (this.#open >= QUESTIONS_MAX) throw new KtError('DIAL_FAILED', 'too many names are being resolved at once');
     this.#open += 1;
     try {
+      let unable: Buffer | undefined;
       let last: unknown = new KtError('DIAL_FAILED', 'this machine has no DNS server');
       for (const server of this.#servers().slice(0, SERVERS_MAX).map(parseServer)) {
         const question = Buffer.from(message);
@@ -45,11 +48,13 @@ export class Upstream {
           const ask = transport === 'udp' ? overUdp : overTcp;
           const answer = Buffer.from(await ask(question, server));
           answer.writeUInt16BE(message.readUInt16BE(0), 0);
-          return answer;
+          if (!UNABLE.has((answer[3] ?? 0) & 0x0f)) return answer;
+          unable ??= answer;
         } catch (error) {
           last = error;
         }
       }
+      if (unable) return unable;
       throw last;
     } finally {
       this.#open -= 1;

@@ -118,6 +118,14 @@ describe('servers', () => {
     expect(rcodeOf(decode(await upstream.ask(question('example.com'), 'tcp')))).toBe(0);
   });
 
+  test('the next one where a server is not able to answer; where none is, the first one says so', async () => {
+    const other = await nameServer({ 'broken.com': { A: ['192.0.2.2'] }, 'refused.com': 'servfail' });
+    const upstream = new Upstream([server.address, other.address]);
+    expect(rcodeOf(decode(await upstream.ask(question('broken.com'), 'udp')))).toBe(0);
+    expect(rcodeOf(decode(await upstream.ask(question('refused.com'), 'udp')))).toBe(5);
+    await other.stop();
+  });
+
   test('no such name is an answer, and nobody else is asked', async () => {
     const other = await nameServer({ 'nobody.com': { A: ['203.0.113.1'] } });
     const reply = await new Upstream([server.address, other.address]).ask(question('nobody.com'), 'udp');
