@@ -1,13 +1,14 @@
 // What every Dialer has to do (src/netstack/dialer.ts), as tests to be run against each one: direct, agent, agentless, company proxy.
 // Call `dialerCompliance` in a test file of the dialer. Real peers on the loopback; no time is measured, only a barrier of round trips.
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ErrorCode, KtError } from '../../src/errors.ts';
-import type { Connection, DatagramFlow, Dialer, DialOptions, Target } from '../../src/netstack/dialer.ts';
+import type { Connection, Dialer, DialOptions, Target } from '../../src/netstack/dialer.ts';
+import { barrier, closed, count, exchange, hash, read, readAll } from './streams.ts';
 
 export interface DialerCapabilities {
   readonly udp: boolean;
@@ -42,8 +43,6 @@ export interface DialerFixture {
 /** More than all buffers on the way may hold together: kernel, budget of the link, streams. */
 const FLOOD_BYTES = 128 * 1024 * 1024;
 const CHUNK = Buffer.alloc(64 * 1024, 'kt');
-/** Round trips of another connection that make a barrier: whoever wanted to go on meanwhile could. */
-const BARRIER_TRIPS = 50;
 const MANY = 64;
 
 /** What a dialer can't do is no skipped test: it is none. */
@@ -337,77 +336,5 @@ export function dialerCompliance(
       }
       throw new Error(`the dial of ${target.host}:${target.port} succeeded`);
     }
-  });
-}
-
-const hash = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
-
-/** The next `length` bytes; rejects where the stream ends before. Leaves the stream paused. */
-async function read(stream: Duplex, length: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let left = length;
-  while (left > 0) {
-    const chunk = stream.read(Math.min(left, stream.readableLength || left)) as Buffer | null;
-    if (chunk) {
-      chunks.push(chunk);
-      left -= chunk.length;
-      continue;
-    }
-    if (stream.readableEnded || stream.destroyed) throw new Error(`ended ${left} bytes too early`);
-    await Promise.race(
-      ['readable', 'end', 'close'].map((event) => new Promise((resolve) => stream.once(event, resolve))),
-    );
-  }
-  return Buffer.concat(chunks);
-}
-
-function readAll(stream: Duplex): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-    stream.on('end', () => resolve(Buffer.concat(chunks)));
-    stream.on('error', reject);
-    stream.on('close', () => reject(new Error('closed without an end')));
-  });
-}
-
-/** Reads and counts until `wanted` bytes have come. */
-function count(stream: Duplex, wanted: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    let length = 0;
-    stream.on('data', (chunk: Buffer) => {
-      length += chunk.length;
-      if (length >= wanted) resolve(length);
-    });
-    stream.on('end', () => resolve(length));
-    stream.on('error', reject);
-    // A stream that was paused does not flow by a listener alone.
-    stream.resume();
-  });
-}
-
-/** Round trips to an echo server. */
-async function barrier({ stream }: Connection): Promise<void> {
-  for (let trip = 0; trip < BARRIER_TRIPS; trip += 1) {
-    stream.write('x');
-    await read(stream, 1);
-  }
-}
-
-/** Closed, or, where the dialer knows no half-close and no reset, at least ended. */
-function closed(stream: Duplex, wholly: boolean): Promise<void> {
-  return new Promise((resolve) => {
-    if (stream.closed) return resolve();
-    stream.once('close', resolve);
-    if (!wholly) stream.once('end', resolve);
-    return undefined;
-  });
-}
-
-function exchange(flow: DatagramFlow, datagram: Buffer): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    flow.onDatagram = resolve;
-    flow.onClose = (error) => reject(error ?? new Error('closed'));
-    flow.send(datagram);
   });
 }
