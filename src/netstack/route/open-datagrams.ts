@@ -46,6 +46,10 @@ export function openDatagrams(address: string, target: Target, limit: DialLimit)
       resolve(flow);
     });
     // Without a callback: Node would give it the error, too, and "connected" would be believed.
-    socket.connect(target.port, address);
+    try {
+      socket.connect(target.port, address);
+    } catch (error) {
+      fail(error as Error);
+    }
   });
 }
