@@ -44,6 +44,8 @@ const garbage = fc.oneof(
 test('datagrams of any bytes', async () => {
   const socket = createSocket('udp4');
   socket.on('error', () => undefined);
+  const replies: Buffer[] = [];
+  socket.on('message', (reply) => replies.push(reply));
   await fc.assert(
     fc.asyncProperty(fc.array(garbage, { minLength: 1, maxLength: 20 }), async (datagrams) => {
       for (const datagram of datagrams) await new Promise((sent) => socket.send(datagram, port, '127.0.0.1', sent));
@@ -52,6 +54,12 @@ test('datagrams of any bytes', async () => {
     { numRuns: 60 },
   );
   socket.close();
+  expect(replies.length).toBeGreaterThan(0);
+  for (const reply of replies) {
+    expect(reply.length).toBeGreaterThanOrEqual(12);
+    expect(reply.length).toBeLessThanOrEqual(1_232);
+    expect((reply[2] ?? 0) & 0x80).toBe(0x80);
+  }
 });
 
 test('connections with any bytes, in any pieces, that end in any way', async () => {
@@ -75,4 +83,11 @@ test('connections with any bytes, in any pieces, that end in any way', async () 
     ),
     { numRuns: 60 },
   );
+});
+
+test('more connections than there may be: the rest is closed, and none stays', async () => {
+  const sockets = Array.from({ length: 200 }, () => connect(port, '127.0.0.1').on('error', () => undefined));
+  await Promise.any(sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve))));
+  for (const socket of sockets) socket.destroy();
+  expect(await honest()).toBe(0);
 });
