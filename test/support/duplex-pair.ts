@@ -20,6 +20,7 @@ export class PairEnd extends Duplex {
   readonly #cut: (left: number) => number;
   readonly #incoming: { readonly chunk: Buffer; readonly done: Done }[] = [];
   #scheduled = false;
+  #full = false;
 
   constructor(options: PairOptions) {
     super({ allowHalfOpen: true, highWaterMark: options.highWaterMark ?? 64 * 1024 });
@@ -48,6 +49,7 @@ export class PairEnd extends Duplex {
   }
 
   override _read(): void {
+    this.#full = false;
     if (this.#incoming.length > 0) this.wake();
   }
 
@@ -80,18 +82,16 @@ export class PairEnd extends Duplex {
   }
 
   #hand(): void {
-    for (let one = this.#incoming[0]; one !== undefined && !this.destroyed; one = this.#incoming[0]) {
+    for (let one = this.#incoming[0]; one !== undefined && !this.destroyed && !this.#full; one = this.#incoming[0]) {
       if (this.peer?.stalled) return;
-      let more = true;
       if (one.chunk.length === 0) this.push(null);
       for (let at = 0; at < one.chunk.length; ) {
         const size = Math.max(1, Math.min(this.#cut(one.chunk.length - at), one.chunk.length - at));
-        more = this.push(Buffer.from(one.chunk.subarray(at, at + size)));
+        this.#full = !this.push(Buffer.from(one.chunk.subarray(at, at + size)));
         at += size;
       }
       this.#incoming.shift();
       one.done();
-      if (!more) return;
     }
   }
 }

@@ -116,6 +116,7 @@ export class Muxer implements StreamHost {
 
   /** Bytes that wait in the transport or in streams to be sent. */
   get outstanding(): number {
+    if (this.#closed) return 0;
     return this.#transport.writableLength + this.#control.bytes + this.#round.sendable;
   }
 
