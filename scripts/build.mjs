@@ -1,6 +1,16 @@
 // Bundles what runs: the CLI, the agent (one file under 100 KB, it travels in the pod spec) and the shims, into dist/.
 // The jar of the JVM shim is prebuilt and only copied (shims/jvm/build.sh makes it).
-import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { rolldown } from 'rolldown';
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));

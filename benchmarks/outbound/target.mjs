@@ -12,7 +12,10 @@ const server = http.createServer((request, response) => {
       while (left > 0) {
         const part = left < block.length ? block.subarray(0, left) : block;
         left -= part.length;
-        if (!response.write(part)) return response.once('drain', more);
+        if (!response.write(part)) {
+          response.once('drain', more);
+          return;
+        }
       }
       response.end();
     };

@@ -104,9 +104,9 @@ export const IGNORED_OPTIONS = [
 ] as const; // prettier-ignore
 
 export function withSessionOptions<T>(yargs: Argv<T>): Argv<T> {
-  let built = yargs.options(SESSION_OPTIONS);
-  for (const name of IGNORED_OPTIONS) built = built.option(name, { hidden: true }) as typeof built;
-  return built as unknown as Argv<T>;
+  const hidden = Object.fromEntries(IGNORED_OPTIONS.map((name) => [name, { hidden: true }]));
+  yargs.options(SESSION_OPTIONS).options(hidden);
+  return yargs;
 }
 
 /** Arguments as yargs leaves them; every key exists in camelCase. */

@@ -50,7 +50,7 @@ export async function runCommand(
     buffer: false,
   });
   // In a terminal Ctrl-C reaches the program by itself, as it is in the foreground too; a second one from here would end it twice.
-  const terminal = process.stdin.isTTY === true;
+  const terminal = process.stdin.isTTY;
   const handlers = PASSED.map((name) => {
     const handler = (): void => {
       const byTerminal =
@@ -63,7 +63,7 @@ export async function runCommand(
   try {
     if (child.pid !== undefined) emit({ type: 'program', state: 'started', pid: child.pid, command: file });
     const result = await child;
-    const code = result.signal ? 128 + (constants.signals[result.signal as NodeJS.Signals] ?? 0) : result.exitCode;
+    const code = result.signal ? 128 + (constants.signals[result.signal] ?? 0) : result.exitCode;
     if (code === undefined) {
       const cause = result as { code?: string; originalMessage?: string };
       const missing = cause.code === 'ENOENT';

@@ -4,16 +4,16 @@ import { rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { type ErrorCode, KtError } from '../errors.ts';
 import { controlPaths } from './control-paths.ts';
+import type { SessionState } from './state.ts';
 
 /** Milliseconds for an answer of a process on the same machine. */
 const ANSWER_MS = 5_000;
 /** Characters of one answer. */
 const ANSWER_MAX = 4 * 1024 * 1024;
 
-export interface SessionStatus {
+export interface SessionStatus extends SessionState {
   readonly session: string;
   readonly pid: number;
-  readonly [field: string]: unknown;
 }
 
 /** Asks one question; rejects with the session's own KtError, or with SESSION_LOST. */
@@ -73,13 +73,11 @@ export async function findSession(wanted: {
 }): Promise<{ path: string; status: SessionStatus } | undefined> {
   const matching = (await findSessions()).filter(
     ({ status }) =>
-      (wanted.namespace === undefined || status['namespace'] === wanted.namespace) &&
-      (wanted.context === undefined || status['context'] === wanted.context),
+      (wanted.namespace === undefined || status.namespace === wanted.namespace) &&
+      (wanted.context === undefined || status.context === wanted.context),
   );
   if (matching.length > 1) {
-    const names = matching
-      .map(({ status }) => `${String(status['namespace'])}@${String(status['context'])}`)
-      .join(', ');
+    const names = matching.map(({ status }) => `${status.namespace ?? '?'}@${status.context ?? '?'}`).join(', ');
     throw new KtError('USAGE', `several sessions run: ${names}`, { hint: 'name one with --namespace or --context' });
   }
   return matching[0];

@@ -43,7 +43,7 @@ export async function openListeners(
     return listener;
   };
   const close = async (): Promise<void> => {
-    await Promise.all(opened.map((listener) => listener.close()));
+    await Promise.all(opened.map(async (listener) => listener.close()));
   };
   // A line per connection only where it was asked for: it costs as much as the connection.
   const log = options.debug ? { log: (message: string): void => emit({ type: 'debug', message }) } : {};

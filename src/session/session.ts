@@ -218,7 +218,7 @@ export class Session {
         return this.join;
       case 'route': {
         if (!this.#cluster) throw new KtError('SESSION_NONE', 'the session is not open yet');
-        const host = String(question['host'] ?? '');
+        const host = typeof question['host'] === 'string' ? question['host'] : '';
         return { host, ...this.#cluster.router.explain(host) };
       }
       default:

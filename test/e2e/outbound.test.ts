@@ -2,10 +2,10 @@
 // on the machine. Peers: curl, ws, node:http2, node:net. Agent in `shop` (baseline) and in `locked` (Pod Security restricted).
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
-import { Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { SocksClient } from 'socks';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import WebSocket from 'ws';
+import { WebSocket } from 'ws';
 import { curl, kubectl, Laptop, type Ready, type Running } from './support/kt.ts';
 
 const laptop = new Laptop();
@@ -158,7 +158,7 @@ describe('every kind of traffic passes', () => {
 
   test('a websocket by SOCKS5 and by the HTTP proxy (Upgrade and CONNECT)', async () => {
     const socket = await socks('stream', 80);
-    const client = new WebSocket('ws://stream/ws', { createConnection: () => socket } as WebSocket.ClientOptions);
+    const client = new WebSocket('ws://stream/ws', { createConnection: () => socket });
     client.on('open', () => client.send('hello'));
     const [data] = (await once(client, 'message')) as [Buffer];
     expect(data.toString()).toContain('hello');

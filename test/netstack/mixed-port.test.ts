@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { KtError } from '../../src/errors.ts';
 import type { Listener } from '../../src/netstack/listener.ts';
@@ -89,6 +90,44 @@ describe('mixed port', () => {
     expect(log.map(({ reason }) => reason)).toEqual(['more than 2 connections at a time']);
     expect(await kept[0]?.hex('0100').readHex(2)).toBe('0500');
     for (const { socket } of kept) socket.destroy();
+  });
+
+  test('property: random bytes at random cuts end nothing but their own connection', async () => {
+    const starts = [
+      '',
+      '05',
+      '0501000501',
+      '050100050100',
+      '0401',
+      Buffer.from('GET http://gateway/').toString('hex'),
+      '160301',
+    ];
+    const heads = [
+      '',
+      'GET http://gateway/ HTTP/1.1\r\n',
+      'CONNECT echo:7 HTTP/1.1\r\n\r\n',
+      'POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n',
+    ];
+    const first = fc.oneof(
+      fc.constantFrom(...starts.map((text) => Buffer.from(text, 'hex'))),
+      fc.constantFrom(...heads.map((text) => Buffer.from(text))),
+    );
+    const pieces = fc.array(fc.uint8Array({ minLength: 1, maxLength: 400 }), { maxLength: 4 });
+    await fc.assert(
+      fc.asyncProperty(first, pieces, fc.boolean(), async (head, rest, resets) => {
+        const client = new RawClient(port.port);
+        for (const piece of [head, ...rest]) {
+          client.send(piece);
+          await once(client);
+        }
+        if (resets) client.socket.resetAndDestroy();
+        else client.end();
+        await client.closed;
+      }),
+      { numRuns: 150 },
+    );
+    const { stdout } = await curl('--proxy', `http://127.0.0.1:${port.port}`, 'http://gateway/after');
+    expect(stdout).toBe('GET /after at gateway\n');
   });
 
   test('close() ends listeners, handshakes, tunnels and HTTP connections at once', async () => {

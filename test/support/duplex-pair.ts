@@ -19,6 +19,7 @@ export class PairEnd extends Duplex {
   stalled = false;
   readonly #cut: (left: number) => number;
   readonly #incoming: { readonly chunk: Buffer; readonly done: Done }[] = [];
+  #batch: number | undefined;
   #scheduled = false;
   #full = false;
 
@@ -53,14 +54,31 @@ export class PairEnd extends Duplex {
     if (this.#incoming.length > 0) this.wake();
   }
 
+  /** What is written between cork and uncork is one batch; what the stream itself gathers while it is busy is not. */
+  override cork(): void {
+    this.#batch ??= 0;
+    super.cork();
+  }
+
+  override uncork(): void {
+    super.uncork();
+    if (this.writableCorked > 0 || this.#batch === undefined) return;
+    if (this.#batch > 0) this.batches.push(this.#batch);
+    this.#batch = undefined;
+  }
+
+  override write(chunk: Buffer, ...rest: never[]): boolean {
+    if (this.#batch === undefined) this.batches.push(chunk.length);
+    else this.#batch += chunk.length;
+    return super.write(chunk, ...rest);
+  }
+
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
-    this.batches.push(chunk.length);
     this.#send(chunk, done);
   }
 
   override _writev(chunks: { chunk: Buffer; encoding: BufferEncoding }[], done: Done): void {
     const whole = Buffer.concat(chunks.map(({ chunk }) => chunk));
-    this.batches.push(whole.length);
     this.#send(whole, done);
   }
 

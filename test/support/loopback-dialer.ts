@@ -37,6 +37,8 @@ export class LoopbackDialer implements Dialer {
   onDial: ((target: Target) => void) | undefined;
   readonly names: Record<string, number>;
   readonly failures: Record<string, KtError>;
+  /** As `failures`, but dial() itself rejects: the opening never left. */
+  readonly rejections: Record<string, KtError> = {};
   readonly #waiters: (() => void)[] = [];
 
   constructor(options: LoopbackOptions) {
@@ -50,6 +52,8 @@ export class LoopbackDialer implements Dialer {
     this.dials.push({ target, options, stream });
     this.onDial?.(target);
     this.#wake();
+    const rejection = this.rejections[target.host];
+    if (rejection !== undefined) return Promise.reject(rejection);
     const opened = this.#open(target, stream, options);
     opened.catch((error: Error) => stream.destroy(error));
     const connection = { stream, opened };

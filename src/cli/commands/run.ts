@@ -34,7 +34,7 @@ export async function runProgram(args: Arguments, version: string): Promise<numb
     const wanted = sessionArguments(args);
     const open = await findSession({ namespace: wanted.namespace, context: wanted.context });
     let join: JoinInfo;
-    if (open && open.status['phase'] === 'ready') join = await ask<JoinInfo>(open.path, { ask: 'join' });
+    if (open && open.status.phase === 'ready') join = await ask<JoinInfo>(open.path, { ask: 'join' });
     else {
       const signals = endSignals();
       try {

@@ -7,10 +7,9 @@ export async function status(args: Arguments): Promise<number> {
   const output = outputOf(args);
   const sessions = (await findSessions()).map((one) => one.status);
   const lines = sessions.map((one) => {
-    const agent = one['agent'] ? `agent ${String(one['agent'])}` : String(one['mode'] ?? 'opening');
-    const link =
-      one['link'] === 'down' ? `link DOWN: ${String(one['linkReason'] ?? '')}` : `link ${String(one['link'])}`;
-    return `${String(one['namespace'])} (${String(one['context'])})  proxy ${String(one['proxy'])}  dns ${String(one['dns'])}  ${agent}  ${link}  pid ${one.pid}`;
+    const agent = one.agent ? `agent ${one.agent}` : (one.mode ?? 'opening');
+    const link = one.link === 'down' ? `link DOWN: ${one.linkReason ?? ''}` : `link ${one.link}`;
+    return `${one.namespace ?? '?'} (${one.context ?? '?'})  proxy ${one.proxy ?? '?'}  dns ${one.dns ?? '?'}  ${agent}  ${link}  pid ${one.pid}`;
   });
   output.result(sessions, sessions.length === 0 ? ['no session; start one with: kt connect'] : lines);
   return sessions.length === 0 ? 1 : 0;

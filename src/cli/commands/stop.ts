@@ -34,7 +34,7 @@ export async function stop(args: Arguments): Promise<number> {
     }
     output.result(
       sessions.map(({ status }) => ({ stopped: status.session })),
-      sessions.map(({ status }) => `stopped ${String(status['namespace'])} (${String(status['context'])})`),
+      sessions.map(({ status }) => `stopped ${status.namespace ?? '?'} (${status.context ?? '?'})`),
     );
     return 0;
   } catch (error) {

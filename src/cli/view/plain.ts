@@ -40,5 +40,7 @@ export function plainLines(event: SessionEvent, verbose: boolean): string[] {
       return verbose ? [`    ${event.command} ${event.state} (pid ${event.pid})`] : [];
     case 'ended':
       return [`Ended: ${event.reason}`];
+    default:
+      return [];
   }
 }

@@ -23,8 +23,10 @@ export function mergePatch(target: Json, patch: Json): Json {
   if (!isFields(patch)) return patch;
   const result: Fields = isFields(target) ? { ...target } : {};
   for (const [key, value] of Object.entries(patch)) {
+    // Own fields only: `constructor` may be a key of a patch, and must not find the object's own.
+    if (key === '__proto__') throw rejectedPatch();
     if (value === null) delete result[key];
-    else result[safe(key)] = mergePatch(result[key], value);
+    else result[key] = mergePatch(Object.hasOwn(result, key) ? result[key] : undefined, value);
   }
   return result;
 }

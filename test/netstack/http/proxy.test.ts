@@ -494,6 +494,17 @@ describe('HTTP proxy', () => {
       ]);
     });
 
+    test('a dial that never left, for plain requests, CONNECT and upgrades', async () => {
+      dialer.rejections['parked'] = new KtError('LINK_PARKED', 'no link for 10 s');
+      for (const head of ['GET http://parked/', 'CONNECT parked:80']) {
+        const text = (await raw(`${head} HTTP/1.1\r\nHost: p\r\nConnection: close\r\n\r\n`).readAll()).toString();
+        expect(text).toMatch(/^HTTP\/1\.1 504 .*kt: no link for 10 s\n$/s);
+      }
+      const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
+      const text = (await raw(`GET http://parked/ HTTP/1.1\r\nHost: p\r\n${upgrade}\r\n`).readAll()).toString();
+      expect(text).toMatch(/^HTTP\/1\.1 504 .*kt: no link for 10 s\n$/s);
+    });
+
     test('the connection to the proxy goes on after a failure, also with a body on its way', async () => {
       dialer.names['closed'] = await deadPort();
       const client = raw('POST http://closed/ HTTP/1.1\r\nHost: c\r\nContent-Length: 1000000\r\n\r\n').send(

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { SocksClient } from 'socks';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { KtError } from '../../../src/errors.ts';
@@ -229,6 +230,28 @@ describe('SOCKS server', () => {
     test('a refused command', async () => {
       await expect(SocksClient.createConnection({ ...options('echo'), command: 'bind' } as never)).rejects.toThrow();
     });
+  });
+
+  test('a second, older client (socksv5), with and without a password', async () => {
+    // @ts-expect-error the package has no types
+    const { connect, auth } = (await import('@mongodb-js/socksv5')) as {
+      connect: (options: object, onConnect: (socket: Socket) => void) => void;
+      auth: { None: () => unknown; UserPassword: (username: string, password: string) => unknown };
+    };
+    const echo = (auths: unknown[]): Promise<string> =>
+      new Promise((resolve) => {
+        const proxy = { proxyHost: '127.0.0.1', proxyPort: port.port, localDNS: false, auths };
+        connect({ host: 'echo', port: 7, ...proxy }, (socket) => {
+          socket.once('data', (chunk) => {
+            socket.destroy();
+            resolve(chunk.toString());
+          });
+          socket.write('hello');
+        });
+      });
+    expect(await echo([auth.None()])).toBe('hello');
+    await start({ auth: { username: 'dev', password: 'geheim' } });
+    expect(await echo([auth.UserPassword('dev', 'geheim')])).toBe('hello');
   });
 
   describe('handshakes that lead nowhere', () => {

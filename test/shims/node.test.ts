@@ -1,0 +1,174 @@
+// The Node shim in a real Node program, against a real broker with a pretend cluster behind it (virtual addresses, loopback servers).
+// The same program without the shim must fail where it matters, which proves that these tests can fail.
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ORDERS, POD, REFUSED, type ShimWorld, SILENT, shimWorld } from '../support/shim-world.ts';
+
+interface Check {
+  readonly check: string;
+  readonly ok?: unknown;
+  readonly error?: string;
+  readonly message?: string;
+}
+
+interface Ran {
+  readonly checks: Map<string, Check>;
+  readonly stderr: string;
+  readonly code: number | null;
+}
+
+let world: ShimWorld;
+let all: Ran;
+
+beforeAll(async () => {
+  world = await shimWorld();
+  all = await run([], world.environment());
+});
+afterAll(() => world.stop());
+
+function run(checks: readonly string[], env: NodeJS.ProcessEnv): Promise<Ran> {
+  const addresses = { ORDERS, POD, REFUSED, SILENT, PUBLIC_PORT: String(world.publicPort) };
+  const child = spawn(process.execPath, ['test/support/node-checks.mjs', ...checks], { env: { ...env, ...addresses } });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (chunk: Buffer) => (stdout += String(chunk)));
+  child.stderr.on('data', (chunk: Buffer) => (stderr += String(chunk)));
+  return new Promise((resolve) => {
+    child.on('close', (code) => {
+      const lines = stdout
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as Check);
+      resolve({ checks: new Map(lines.map((line) => [line.check, line])), stderr, code });
+    });
+  });
+}
+
+describe('a program under the shim', () => {
+  test.each<[string, unknown]>([
+    ['dns.lookup', { address: ORDERS, family: 4 }],
+    ['dns.lookup all', [{ address: ORDERS, family: 4 }]],
+    ['dns.lookup by callback', [ORDERS, 4]],
+    ['dns.lookup imported by name', ORDERS],
+    ['dns.promises.lookup', { address: ORDERS, family: 4 }],
+    ['dns.resolve4', [ORDERS]],
+    ['dns.resolve by type', [ORDERS]],
+    ['dns.promises.resolve4 ttl', [{ address: ORDERS, ttl: 5 }]],
+    ['new Resolver().resolve4', [ORDERS]],
+    ['localhost is untouched', '127.0.0.1'],
+    ['net.connect by name', `ping ${ORDERS}:7000`],
+    ['net.connect by address', `ping ${ORDERS}:7000`],
+    ['net.connect mapped address', `ping ${ORDERS}:7000`],
+    ['net.connect without happy eyeballs', `ping ${ORDERS}:7000`],
+    ['net.connect with own lookup', `ping ${ORDERS}:7000`],
+    ['net.connect by a name that leads out of the networks', 'orders'],
+    ['a socket used twice', 'twice'],
+    ['http.get', 'orders'],
+    ['http.get with an agent', ['orders', 'orders']],
+    ['http2.connect', 'connected'],
+    ['fetch by name', 'orders'],
+    ['fetch by pod address', 'orders'],
+    ['fetch 20 at once', 20],
+    ['fetch outside of the cluster', 'outside'],
+    ['worker thread', 'orders'],
+    ['child process', 'orders'],
+    ['destroyed while dialling', 'closed, failed: false'],
+    ['timeout while dialling', 'closed'],
+  ])('%s', (check, expected) => {
+    expect(all.checks.get(check)).toEqual({ check, ok: expected });
+  });
+
+  test.each([
+    ['refused address', 'ECONNREFUSED', `connect ECONNREFUSED ${REFUSED}:80`],
+    ['refused name, happy eyeballs', 'ECONNREFUSED', `connect ECONNREFUSED ${REFUSED}:80`],
+    ['fetch refused', 'ECONNREFUSED', `connect ECONNREFUSED ${REFUSED}:80`],
+    [
+      'unknown name',
+      'ENOTFOUND',
+      'getaddrinfo ENOTFOUND nope.shop.svc (kt: ENOTFOUND no such name in the cluster: nope.shop.svc)',
+    ],
+    ['dns.lookup family 6', 'ENOTFOUND', 'getaddrinfo ENOTFOUND orders'],
+    ['dns.promises.resolve6', 'ENODATA', 'queryAaaa ENODATA orders'],
+    ['a wrong argument throws as ever', 'ERR_INVALID_ARG_TYPE', expect.stringContaining('hostname')],
+  ])('%s: %s', (check, error, message) => {
+    expect(all.checks.get(check)).toEqual({ check, error, message });
+  });
+
+  test('aborted while dialling', () => {
+    expect(all.checks.get('aborted while dialling')?.message).toMatch(/timeout/);
+  });
+
+  test('says nothing, ends with 0, and introduced itself, its worker and its child', () => {
+    expect(all.stderr).toBe('');
+    expect(all.code).toBe(0);
+    expect(world.programs.map(({ runtime }) => runtime)).toEqual(['node', 'node', 'node']);
+    expect(new Set(world.programs.map(({ pid }) => pid)).size).toBe(2);
+  });
+
+  test('an unreferenced socket does not keep the program', async () => {
+    const ran = await run(['an unreferenced socket does not keep the program'], world.environment());
+    expect(ran.code).toBe(0);
+    expect(world.broker.stats.pending).toBe(0);
+  });
+
+  test('without the shim the same program does not reach the cluster', async () => {
+    const bare = { PATH: process.env['PATH'] };
+    const ran = await run(['http.get', 'dns.resolve4', 'fetch outside of the cluster'], bare);
+    expect(ran.checks.get('http.get')).toHaveProperty('error');
+    expect(ran.checks.get('dns.resolve4')).toHaveProperty('error');
+    expect(ran.checks.get('fetch outside of the cluster')).toHaveProperty('ok', 'outside');
+  });
+});
+
+describe('names that are no candidates', () => {
+  test('never reach the broker', async () => {
+    const before = world.dialer.resolved.length;
+    const asked: string[] = [];
+    const isClusterName = world.router.isClusterName.bind(world.router);
+    world.router.isClusterName = (name) => {
+      asked.push(name);
+      return isClusterName(name);
+    };
+    const code = `const { lookup } = require('node:dns');
+      for (const name of ['a.b.invalid', '127.0.0.1', '::1', 'localhost', 'x.localhost', require('node:os').hostname(), 'ä b', ''])
+        lookup(name, () => {});`;
+    const child = spawn(process.execPath, ['-e', code], { env: world.environment(), stdio: 'inherit' });
+    await new Promise((resolve) => child.on('close', resolve));
+    expect(asked).toEqual([]);
+    expect(world.dialer.resolved.length).toBe(before);
+  });
+});
+
+describe('with kt gone', () => {
+  test('errors are clear and immediate, one line on stderr, the rest works', async () => {
+    const env = { ...world.environment(), KT_BROKER: '127.0.0.1:1' };
+    const ran = await run(
+      ['refused address', 'unknown name', 'localhost is untouched', 'fetch outside of the cluster'],
+      env,
+    );
+    expect(ran.checks.get('refused address')).toMatchObject({ error: 'ECONNREFUSED' });
+    expect(ran.checks.get('unknown name')).toMatchObject({
+      error: 'ENOTFOUND',
+      message: expect.stringContaining('is not running') as string,
+    });
+    expect(ran.checks.get('fetch outside of the cluster')).toHaveProperty('ok', 'outside');
+    expect(ran.stderr).toBe(
+      'kt: kt is not running (127.0.0.1:1: ECONNREFUSED); cluster names and addresses cannot be reached\n',
+    );
+  });
+
+  test('a broker that closes without an answer is the same', async () => {
+    const rude = createServer((socket) => socket.on('error', () => undefined).destroy());
+    await new Promise<void>((resolve) => rude.listen(0, '127.0.0.1', resolve));
+    const { port } = rude.address() as { port: number };
+    const ran = await run(['refused address'], { ...world.environment(), KT_BROKER: `127.0.0.1:${port}` });
+    expect(ran.checks.get('refused address')).toMatchObject({ error: 'ECONNREFUSED' });
+    expect(ran.stderr).toContain('is not running');
+    rude.close();
+  });
+
+  test('a wrong token is told as a refusal', async () => {
+    const ran = await run(['refused address'], { ...world.environment(), KT_TOKEN: 'wrong' });
+    expect(ran.checks.get('refused address')).toMatchObject({ error: 'EACCES' });
+  });
+});
