@@ -37,6 +37,8 @@ export interface DialerFixture {
   echoDatagrams?(): Promise<Target>;
   /** A name that has an IPv4 address and no IPv6 one. With `capabilities.resolve`. */
   readonly known?: { readonly name: string; readonly address: string };
+  /** How many dials the dialer still holds something for, where it can tell. */
+  left?(): number | Promise<number>;
   close(): Promise<void>;
 }
 
@@ -44,6 +46,7 @@ export interface DialerFixture {
 const FLOOD_BYTES = 128 * 1024 * 1024;
 const CHUNK = Buffer.alloc(64 * 1024, 'kt');
 const MANY = 64;
+const IN_A_ROW = 1_000;
 
 /** What a dialer can't do is no skipped test: it is none. */
 const testIf = (can: boolean | undefined): typeof test | (() => void) => (can ? test : () => undefined);
@@ -277,6 +280,45 @@ export function dialerCompliance(
         }),
       );
       expect(answers).toEqual(Array.from({ length: MANY }, () => true));
+    });
+
+    test('a thousand dials one after the other leave nothing', async () => {
+      let there = 0;
+      let served = 0;
+      let gone = (): void => undefined;
+      const target = await fixture.serve((socket) => {
+        there += 1;
+        served += 1;
+        socket.on('end', () => socket.end());
+        socket.on('close', () => {
+          there -= 1;
+          gone();
+        });
+        socket.on('data', (chunk) => socket.write(chunk));
+      });
+      for (let index = 0; index < IN_A_ROW; index += 1) {
+        const { stream } = await fixture.dialer.dial(target);
+        stream.on('error', () => undefined);
+        stream.write('x');
+        await read(stream, 1);
+        const over = closed(stream, true);
+        // Both ways to leave: at an end of both sides, and at once.
+        if (capabilities.halfClose && index % 2 === 0) stream.end();
+        else stream.destroy();
+        stream.resume();
+        await over;
+      }
+      while (there > 0) {
+        await new Promise<void>((resolve) => {
+          gone = resolve;
+        });
+      }
+      expect(served).toBe(IN_A_ROW);
+      expect(await fixture.left?.()).toBeFalsy();
+    });
+
+    testIf(!capabilities.resolve)('names are UNSUPPORTED', async () => {
+      await expect(fixture.dialer.resolve(fixture.unknown.host, 'A')).rejects.toMatchObject({ code: 'UNSUPPORTED' });
     });
 
     testIf(capabilities.resolve)('resolve: an address; NODATA for another type; no such name', async () => {
