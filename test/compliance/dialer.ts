@@ -1,7 +1,7 @@
 // What every Dialer has to do (src/netstack/dialer.ts), as tests to be run against each one: direct, agent, agentless, company proxy.
 // Call `dialerCompliance` in a test file of the dialer. Real peers on the loopback; no time is measured, only a barrier of round trips.
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -283,16 +283,16 @@ export function dialerCompliance(
     });
 
     test('a thousand dials one after the other leave nothing', async () => {
-      let there = 0;
+      const there = new Set<Socket>();
       let served = 0;
-      let gone = (): void => undefined;
+      const gone = new EventEmitter();
       const target = await fixture.serve((socket) => {
-        there += 1;
+        there.add(socket);
         served += 1;
         socket.on('end', () => socket.end());
         socket.on('close', () => {
-          there -= 1;
-          gone();
+          there.delete(socket);
+          gone.emit('gone');
         });
         socket.on('data', (chunk) => socket.write(chunk));
       });
@@ -308,11 +308,7 @@ export function dialerCompliance(
         stream.resume();
         await over;
       }
-      while (there > 0) {
-        await new Promise<void>((resolve) => {
-          gone = resolve;
-        });
-      }
+      while (there.size > 0) await once(gone, 'gone');
       expect(served).toBe(IN_A_ROW);
       expect(await fixture.left?.()).toBeFalsy();
     });

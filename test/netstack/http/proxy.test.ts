@@ -11,7 +11,6 @@ import { curl, echoServer, httpServer, type Peer, RawClient, tcpServer } from '.
 describe('HTTP proxy: plain requests', () => {
   let dialer: LoopbackDialer;
   let port: Listener;
-  let log: ProxyLogEntry[];
   let peers: Peer[];
   /** What the web server saw, newest last. */
   let seen: { method: string; url: string; raw: string[]; body: Buffer; trailers: string[] }[];
@@ -19,7 +18,6 @@ describe('HTTP proxy: plain requests', () => {
   const start = async (options: Partial<MixedPortOptions> = {}): Promise<void> => {
     await port?.close();
     const entries: ProxyLogEntry[] = [];
-    log = entries;
     port = await listenMixedPort({
       host: '127.0.0.1',
       port: 0,

@@ -7,7 +7,6 @@ import { failure, muxAndPeer, muxEnd, muxPair, RawPeer, readAll, turns } from '.
 const DATA = 0;
 const WINDOW_UPDATE = 1;
 const PING = 2;
-const GO_AWAY = 3;
 const SYN = 1;
 const ACK = 2;
 const FIN = 4;
