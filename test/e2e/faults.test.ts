@@ -31,7 +31,7 @@ function processOf(pod: string): number {
     try {
       return (
         readFileSync(`/proc/${entry}/environ`, 'utf8').split('\0').includes(`HOSTNAME=${pod}`) &&
-        readFileSync(`/proc/${entry}/comm`, 'utf8').startsWith('node')
+        readFileSync(`/proc/${entry}/cmdline`, 'utf8').startsWith('node\0-e')
       );
     } catch {
       return false;

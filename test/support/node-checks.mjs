@@ -140,3 +140,5 @@ for (const [check, run] of Object.entries(checks)) {
     console.log(JSON.stringify({ check, error: error.code ?? error.name, message: error.message }));
   }
 }
+// undici goes on with a connect whose request was aborted, for up to 10 s.
+if (wanted.length === 0) process.exit();

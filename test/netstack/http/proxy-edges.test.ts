@@ -7,6 +7,7 @@ import { listenMixedPort, type MixedPortOptions } from '../../../src/netstack/mi
 import type { ProxyLogEntry } from '../../../src/netstack/proxy-log.ts';
 import { LoopbackDialer } from '../../support/loopback-dialer.ts';
 import { curl, deadPort, echoServer, httpServer, type Peer, RawClient, tcpServer } from '../../support/peers.ts';
+import { recordRequest, type SeenRequest } from '../../support/record-request.ts';
 
 describe('HTTP proxy: pooling, failures, CONNECT, passwords, strangers', () => {
   let dialer: LoopbackDialer;
@@ -14,7 +15,7 @@ describe('HTTP proxy: pooling, failures, CONNECT, passwords, strangers', () => {
   let log: ProxyLogEntry[];
   let peers: Peer[];
   /** What the web server saw, newest last. */
-  let seen: { method: string; url: string; raw: string[]; body: Buffer; trailers: string[] }[];
+  let seen: SeenRequest[];
 
   const start = async (options: Partial<MixedPortOptions> = {}): Promise<void> => {
     await port?.close();
@@ -51,14 +52,7 @@ describe('HTTP proxy: pooling, failures, CONNECT, passwords, strangers', () => {
     peers = [];
     seen = [];
     dialer = new LoopbackDialer({ names: {} });
-    const answer = async (incoming: IncomingMessage): Promise<string> => {
-      const chunks: Buffer[] = [];
-      for await (const chunk of incoming as AsyncIterable<Buffer>) chunks.push(chunk);
-      const body = Buffer.concat(chunks);
-      const { method = '', url = '', rawHeaders, rawTrailers } = incoming;
-      seen.push({ method, url, raw: rawHeaders, body, trailers: rawTrailers });
-      return `${method} ${url} ${body.length}\n`;
-    };
+    const answer = (incoming: IncomingMessage): Promise<string> => recordRequest(incoming, seen);
     await serve(
       'web',
       httpServer((incoming, response) => void answer(incoming).then((text) => response.end(text))),

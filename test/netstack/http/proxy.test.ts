@@ -7,13 +7,14 @@ import { listenMixedPort, type MixedPortOptions } from '../../../src/netstack/mi
 import type { ProxyLogEntry } from '../../../src/netstack/proxy-log.ts';
 import { LoopbackDialer } from '../../support/loopback-dialer.ts';
 import { curl, echoServer, httpServer, type Peer, RawClient, tcpServer } from '../../support/peers.ts';
+import { recordRequest, type SeenRequest } from '../../support/record-request.ts';
 
 describe('HTTP proxy: plain requests', () => {
   let dialer: LoopbackDialer;
   let port: Listener;
   let peers: Peer[];
   /** What the web server saw, newest last. */
-  let seen: { method: string; url: string; raw: string[]; body: Buffer; trailers: string[] }[];
+  let seen: SeenRequest[];
 
   const start = async (options: Partial<MixedPortOptions> = {}): Promise<void> => {
     await port?.close();
@@ -49,14 +50,7 @@ describe('HTTP proxy: plain requests', () => {
     peers = [];
     seen = [];
     dialer = new LoopbackDialer({ names: {} });
-    const answer = async (incoming: IncomingMessage): Promise<string> => {
-      const chunks: Buffer[] = [];
-      for await (const chunk of incoming as AsyncIterable<Buffer>) chunks.push(chunk);
-      const body = Buffer.concat(chunks);
-      const { method = '', url = '', rawHeaders, rawTrailers } = incoming;
-      seen.push({ method, url, raw: rawHeaders, body, trailers: rawTrailers });
-      return `${method} ${url} ${body.length}\n`;
-    };
+    const answer = (incoming: IncomingMessage): Promise<string> => recordRequest(incoming, seen);
     await serve(
       'web',
       httpServer((incoming, response) => void answer(incoming).then((text) => response.end(text))),
