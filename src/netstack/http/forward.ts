@@ -1,5 +1,5 @@
 // A plain request in absolute-form: sends it to the destination and its answer back. Bodies stream both ways with back-pressure, trailers
-// and 1xx answers pass, the client's going away cancels the other side. Called by proxy.ts.
+// and 1xx answers pass, the client's going away cancels the other side (its FIN is that too, as for nginx and node:http). Called by proxy.ts.
 //
 // Who gets a pooled connection: requests that may be sent twice (safe method, no body). A pooled one may close at any moment, and
 // then they are sent again. Everything else gets its own connection, which costs no round trip here.
