@@ -125,11 +125,14 @@ export class Router {
     this.#see(address, true);
   }
 
-  /** The addresses of an answer that the cluster gave. Those that only lead out of it (ExternalName) say nothing of its networks. */
+  /**
+   * The addresses of an answer that the cluster gave. Only those of Services say something of its networks: an ExternalName leads out
+   * of it, and for `10-0-0-1.shop.pod.cluster.local` its DNS gives back whatever address the name has in it.
+   */
   learnAnswer({ records }: ResolveAnswer): void {
     for (const { type, name, data } of records) {
       if (type !== 'A' && type !== 'AAAA') continue;
-      if (name.toLowerCase().endsWith(`.${this.clusterDomain}`)) this.learn(data);
+      if (name.toLowerCase().endsWith(`.svc.${this.clusterDomain}`)) this.learn(data);
       else {
         const address = this.#foreign(data);
         if (address !== undefined) this.#see(address, this.#seen.get(address) ?? false);

@@ -152,6 +152,16 @@ describe('addresses', () => {
     expect(at.route('10.50.3.5').via).toBe('cluster');
   });
 
+  test("a pod's name by its address proves nothing: any address can be asked for in that way", () => {
+    const at = router();
+    at.learnAnswer({
+      found: true,
+      records: [{ type: 'A', name: '10-60-0-1.shop.pod.cluster.local', ttl: 5, data: '10.60.0.1' }],
+    });
+    expect(at.route('10.60.0.1').via).toBe('cluster');
+    expect(at.route('10.60.0.2').via).toBe('direct');
+  });
+
   test('what is no address is not learned', () => {
     const at = router();
     for (const text of ['', 'gateway', '10.1', '999.1.1.1', 'fe80::1%eth0', '0.0.0.0']) at.learn(text);
