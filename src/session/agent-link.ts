@@ -72,7 +72,9 @@ export class AgentLink {
         if (signal.aborted) throw known;
         const young = !agent.proven && performance.now() - started < LISTEN_LIMIT_MS;
         if (!young || known.code === 'RIGHTS_MISSING' || known.code === 'CREDENTIALS_REJECTED') {
-          await this.#look(agent, signal);
+          // Its link port answered before and refuses now: the process is gone, seconds before the kubelet says so.
+          if (agent.proven && known.code === 'DIAL_REFUSED') this.#lose(agent, 'its process has ended');
+          else await this.#look(agent, signal);
           throw known;
         }
         await new Promise((resolve) => setTimeout(resolve, LISTEN_RETRY_MS));

@@ -1,7 +1,7 @@
 // The session's view of its cluster: the API, the router that knows what is in it, and the watch that keeps the router true.
 // Not the way to reach it (reach.ts). Called by session.ts.
 import { lookup } from 'node:dns/promises';
-import { networkInterfaces } from 'node:os';
+import { hostname as laptopName, networkInterfaces } from 'node:os';
 import { type ClusterConfig, loadClusterConfig } from '../cluster/config.ts';
 import { ClusterApi } from '../cluster/rest.ts';
 import { type Service, watchServices } from '../cluster/services.ts';
@@ -93,5 +93,5 @@ async function ownHosts(server: string): Promise<string[]> {
   const host = hostname.replace(/^\[|\]$/g, '');
   const resolved = await lookup(host, { all: true }).catch(() => []);
   const local = Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map((one) => one.address));
-  return [host, ...resolved.map((one) => one.address), ...local];
+  return [host, laptopName(), ...resolved.map((one) => one.address), ...local];
 }
