@@ -13,6 +13,7 @@ import type {
   ResolveAnswer,
   Target,
 } from '../../src/netstack/dialer.ts';
+import { reset } from '../../src/netstack/stream/reset.ts';
 
 export interface LoopbackOptions {
   /** `name` or `name:port` → the loopback port that answers. */
@@ -211,7 +212,7 @@ export class LoopbackStream extends Duplex {
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     if (error === null || this.#socket === undefined) this.#socket?.destroy();
-    else if (!this.#socket.destroyed) this.#socket.resetAndDestroy();
+    else reset(this.#socket);
     callback(error);
   }
 }

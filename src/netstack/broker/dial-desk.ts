@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { KtError } from '../../errors.ts';
 import type { Connection, Dialer, Target } from '../dialer.ts';
 import { joinStreams } from '../stream/pump.ts';
+import { reset } from '../stream/reset.ts';
 import { errorAnswer } from './errno.ts';
 import { KnownTargets } from './known-targets.ts';
 import { type OneShot, openOneShot } from './one-shot.ts';
@@ -99,13 +100,13 @@ export class DialDesk {
       await joinStreams(socket, stream);
     } catch {
       // The dial failed after the answer: a reset is the only way left to say so.
-      socket.resetAndDestroy();
+      reset(socket);
     }
   }
 
   close(): void {
     this.#closing.abort(new KtError('CANCELLED', 'kt is ending'));
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) reset(socket);
   }
 }
 

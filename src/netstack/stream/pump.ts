@@ -4,9 +4,9 @@
 //
 // The ways it ends: (1) both directions saw their end; (2) one side fails: the other is reset; (3) one side closes without an end:
 // the other is reset too, because to end it would say "this was all".
-import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { KtError } from '../../errors.ts';
+import { reset } from './reset.ts';
 
 export interface JoinResult {
   /** Bytes. */
@@ -26,7 +26,7 @@ export function joinStreams(a: Duplex, b: Duplex): Promise<JoinResult> {
       resolve({ aToB: forth.bytes, bToA: back.bytes, ...(error ? { error } : {}) });
     };
     const fail = (failed: Duplex, error: Error): void => {
-      breakOff(failed === a ? b : a, error);
+      reset(failed === a ? b : a, error);
       settle(error);
     };
     const forth = new Direction(a, b);
@@ -46,13 +46,6 @@ export function joinStreams(a: Duplex, b: Duplex): Promise<JoinResult> {
     forth.start(ended);
     back.start(ended);
   });
-}
-
-/** Ends a side as broken: a TCP peer sees RST, a mux peer a reset, never a clean end. */
-function breakOff(side: Duplex, error: Error): void {
-  if (side.destroyed) return;
-  if (side instanceof Socket && !side.connecting) side.resetAndDestroy();
-  else side.destroy(error);
 }
 
 /** One way of a join. */
