@@ -53,6 +53,9 @@ const checks = {
   'dns.promises.resolve4 ttl': () => promises.resolve4('orders', { ttl: true }),
   'dns.promises.resolve6': () => promises.resolve6('orders'),
   'new Resolver().resolve4': () => new Resolver().resolve4('orders'),
+  'dns.resolveSrv': async () =>
+    (await promisify(dns.resolve)('_db._tcp.orders.shop.svc', 'SRV')).map(({ name, port }) => `${name}:${port}`),
+  'dns.reverse': () => promises.reverse(POD),
   'unknown name': () => promises.lookup('nope.shop.svc'),
   'localhost is untouched': async () => (await promises.lookup('localhost', 4)).address,
   'a wrong argument throws as ever': () => dns.lookup(1, () => {}),

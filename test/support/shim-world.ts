@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { KtError } from '../../src/errors.ts';
 import { runEnvironment } from '../../src/modes/run-env.ts';
 import { type Broker, startBroker } from '../../src/netstack/broker/server.ts';
+import { nameServer } from './name-server.ts';
 import { NameTableDialer, TableRouter } from './name-table-dialer.ts';
 import { deadPort, echoServer, httpServer, type Peer } from './peers.ts';
 
@@ -27,12 +28,14 @@ export interface ShimWorld {
   /** A loopback HTTP server that is not the cluster's. */
   readonly publicPort: number;
   readonly shims: string;
-  /** The environment of a program under `kt run`. */
+  /** The environment of a program under `kt run`, with what the check programs need to know. */
   environment(base?: NodeJS.ProcessEnv): NodeJS.ProcessEnv;
+  /** The same program's environment without kt. */
+  bare(): NodeJS.ProcessEnv;
   stop(): Promise<void>;
 }
 
-export async function shimWorld(options: { dns?: string } = {}): Promise<ShimWorld> {
+export async function shimWorld(): Promise<ShimWorld> {
   const peers: Peer[] = [];
   const started = async (peer: Promise<Peer>): Promise<number> => {
     peers.push(await peer);
@@ -58,11 +61,18 @@ export async function shimWorld(options: { dns?: string } = {}): Promise<ShimWor
     failures: { [REFUSED]: new KtError('DIAL_REFUSED', 'nobody listens there') },
     silent: [SILENT],
   });
+  // kt's DNS for shims: the record types that the broker does not have.
+  const dns = await nameServer({
+    '_db._tcp.orders.shop.svc': { SRV: [{ priority: 1, weight: 2, port: 5432, target: 'orders-0.orders.shop.svc' }] },
+    '7.0.18.198.in-addr.arpa': { PTR: 'orders-0.orders.shop.svc' },
+  });
   const router = new TableRouter(dialer, CIDRS);
   const programs: ShimWorld['programs'] = [];
   const broker = await startBroker({ dialer, router, onProgram: (program) => programs.push(program) });
   const folder = mkdtempSync(join(tmpdir(), 'kt shims '));
   const shims = installShims(folder);
+  const { PATH, HOME } = process.env;
+  const bare = { PATH, HOME, ORDERS, POD, REFUSED, SILENT, PUBLIC_PORT: String(publicPort) };
   return {
     dialer,
     router,
@@ -70,14 +80,15 @@ export async function shimWorld(options: { dns?: string } = {}): Promise<ShimWor
     programs,
     publicPort,
     shims,
+    bare: () => bare,
     environment: (base = {}) => {
-      const inherited: NodeJS.ProcessEnv = { PATH: process.env['PATH'], HOME: process.env['HOME'], ...base };
+      const inherited = { ...bare, ...base };
       const { set } = runEnvironment({
         base: inherited,
         broker,
         cidrs: CIDRS,
         suffixes: [],
-        dns: options.dns,
+        dns: dns.address,
         shimsDirectory: shims,
         sessionId: 'test',
         hostname: hostname(),
@@ -86,6 +97,7 @@ export async function shimWorld(options: { dns?: string } = {}): Promise<ShimWor
     },
     stop: async () => {
       await broker.close();
+      await dns.stop();
       await Promise.all(peers.map((peer) => peer.stop()));
       rmSync(folder, { recursive: true });
     },
