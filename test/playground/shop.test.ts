@@ -111,9 +111,14 @@ test('a rollout replaces the pods when the new ones are ready', async () => {
     spec: { template: { spec: { containers: [{ name: 'orders', env: [{ name: 'VERSION', value: 'v2' }] }] } } },
   };
   await client.patch(path, patch, 'application/strategic-merge-patch+json');
-  await client.until(
-    '/api/v1/namespaces/shop/pods?labelSelector=app%3Dorders',
-    (pod, type) => type === 'DELETED' && pod.metadata.name === before[1],
+  // Both of them: which one goes last is not said, and one that is going answers nobody.
+  await Promise.all(
+    before.map((name: string) =>
+      client.until(
+        '/api/v1/namespaces/shop/pods?labelSelector=app%3Dorders',
+        (pod, type) => type === 'DELETED' && pod.metadata.name === name,
+      ),
+    ),
   );
   const answer = JSON.parse((await ask(await podOf('orders'), '/')).text);
   expect(answer.version).toBe('v2');
