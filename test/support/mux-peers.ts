@@ -164,11 +164,14 @@ export function muxAndPeer(role: 'client' | 'server', options: Partial<MuxerOpti
   return [muxEnd(left, role, options), new RawPeer(right)];
 }
 
-/** Everything until the end of the stream; rejects with its error. */
-export async function readAll(stream: Duplex): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks);
+/** Everything until the end of the stream; rejects with its error. Not `for await`: that destroys a stream whose own end is on its way. */
+export function readAll(stream: Duplex): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    stream.once('end', () => resolve(Buffer.concat(chunks)));
+    stream.once('close', () => reject(stream.errored ?? new Error('closed before its end')));
+  });
 }
 
 /** Resolves with the error that the stream fails with, or undefined where it closes without one. */
