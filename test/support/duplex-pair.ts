@@ -95,7 +95,8 @@ export class PairEnd extends Duplex {
   }
 
   #send(chunk: Buffer, done: Done): void {
-    if (!this.peer || this.peer.destroyed) done();
+    // An empty chunk is how the other side is told of the end.
+    if (!this.peer || this.peer.destroyed || chunk.length === 0) done();
     else this.peer.deliver(chunk, done);
   }
 

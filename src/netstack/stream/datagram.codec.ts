@@ -16,18 +16,28 @@ export function encodeDatagram(datagram: Uint8Array): Buffer {
 
 /** Takes bytes as they come, gives whole datagrams. Holds at most one unfinished datagram (64 KiB). */
 export class DatagramDecoder {
-  #held: Buffer = Buffer.alloc(0);
+  // Joined only when the datagram is whole: a peer that sends single bytes must not make us copy 64 KiB for each.
+  #chunks: Buffer[] = [];
+  #held = 0;
+  /** Bytes of the unfinished datagram with its length; 2 while that is not known. */
+  #wanted = 2;
 
   push(chunk: Buffer): Buffer[] {
-    let bytes = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
+    if (chunk.length > 0) this.#chunks.push(chunk);
+    this.#held += chunk.length;
     const datagrams: Buffer[] = [];
+    if (this.#held < this.#wanted) return datagrams;
+    let bytes = this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks);
+    this.#wanted = 2;
     while (bytes.length >= 2) {
-      const length = bytes.readUInt16BE(0);
-      if (bytes.length < 2 + length) break;
-      datagrams.push(bytes.subarray(2, 2 + length));
-      bytes = bytes.subarray(2 + length);
+      this.#wanted = 2 + bytes.readUInt16BE(0);
+      if (bytes.length < this.#wanted) break;
+      datagrams.push(bytes.subarray(2, this.#wanted));
+      bytes = bytes.subarray(this.#wanted);
+      this.#wanted = 2;
     }
-    this.#held = bytes;
+    this.#chunks = bytes.length > 0 ? [bytes] : [];
+    this.#held = bytes.length;
     return datagrams;
   }
 }

@@ -65,6 +65,11 @@ function record(value: unknown, what: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
+/** A peer's value for an error message: short, and without calling anything of it. */
+function shown(value: unknown): string {
+  return (JSON.stringify(value) ?? 'none').slice(0, 40);
+}
+
 function text(value: unknown, field: string, limit = 255): string {
   if (typeof value !== 'string' || value.length === 0 || value.length > limit) {
     throw new KtError('LINK_PROTOCOL', `field '${field}' of a stream header is missing or too long`);
@@ -82,8 +87,7 @@ function port(value: unknown): number {
 /** Checks every field. Throws LINK_PROTOCOL. */
 export function parseOpenHeader(value: unknown): OpenHeader {
   const header = record(value, 'a stream header');
-  if (header['v'] !== 1)
-    throw new KtError('LINK_PROTOCOL', `stream header version ${String(header['v'])} is not known`);
+  if (header['v'] !== 1) throw new KtError('LINK_PROTOCOL', `stream header version ${shown(header['v'])} is not known`);
   switch (header['kind']) {
     case 'control':
       return {
@@ -102,11 +106,11 @@ export function parseOpenHeader(value: unknown): OpenHeader {
       return { v: 1, kind: 'udp', host: text(header['host'], 'host'), port: port(header['port']) };
     case 'resolve': {
       const type = text(header['type'], 'type');
-      if (!TYPES.includes(type)) throw new KtError('LINK_PROTOCOL', `record type '${type}' is not served`);
+      if (!TYPES.includes(type)) throw new KtError('LINK_PROTOCOL', `record type ${shown(type)} is not served`);
       return { v: 1, kind: 'resolve', host: text(header['host'], 'host'), type: type as RecordType };
     }
     default:
-      throw new KtError('LINK_PROTOCOL', `stream kind '${String(header['kind'])}' is not known`);
+      throw new KtError('LINK_PROTOCOL', `stream kind ${shown(header['kind'])} is not known`);
   }
 }
 

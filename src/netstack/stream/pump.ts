@@ -3,7 +3,7 @@
 // socket one system call instead of one per chunk. Knows no protocol. Called by SOCKS, HTTP, the broker and the agent.
 //
 // The ways it ends: (1) both directions saw their end; (2) one side fails: the other is reset; (3) one side closes without an end:
-// the other is reset too, because to end it would say "this was all".
+// the other is reset too, because to end it would say "this was all". Each has a test.
 import type { Duplex } from 'node:stream';
 import { KtError } from '../../errors.ts';
 import { reset } from './reset.ts';
@@ -38,8 +38,9 @@ export function joinStreams(a: Duplex, b: Duplex): Promise<JoinResult> {
       // Stays for good: an error that comes after the end must not become an uncaught exception.
       side.on('error', (error: Error) => fail(side, error));
       side.on('close', () => {
-        if (forth.ended && back.ended) settle();
-        else fail(side, side.errored ?? new KtError('STREAM_RESET', 'the connection closed before its end'));
+        // It said all and heard all. What it said may still wait for the other side to take it.
+        if (side.readableEnded && (side === a ? back : forth).ended) return;
+        fail(side, side.errored ?? new KtError('STREAM_RESET', 'the connection closed before its end'));
       });
       if (side.destroyed) fail(side, side.errored ?? new KtError('STREAM_RESET', 'the connection was closed already'));
     }

@@ -40,5 +40,7 @@ export function readMessage(stream: Duplex, limitMs: number): Promise<unknown> {
     };
     stream.on('readable', onReadable).on('end', onEnd).on('close', onEnd).on('error', fail);
     if (stream.readableLength > 0) onReadable();
+    // Over already: no event comes any more.
+    else if (stream.destroyed || stream.readableEnded) onEnd();
   });
 }

@@ -14,6 +14,15 @@ export function reset(stream: Duplex, error?: Error): void {
   // While FIN is on its way into the kernel (one turn of the loop), libuv refuses a reset with EINVAL, and Node then never closes the
   // socket: no 'close', the descriptor leaks, and the process spins when it wants to exit (Node 24). So the FIN goes first.
   const finSending = stream.writableEnded && stream.writableLength === 0 && !stream.writableFinished;
-  if (finSending) stream.once('finish', () => stream.resetAndDestroy());
-  else stream.resetAndDestroy();
+  if (finSending) stream.once('finish', () => resetNow(stream, error));
+  else resetNow(stream, error);
+}
+
+function resetNow(socket: Socket, error: Error | undefined): void {
+  try {
+    socket.resetAndDestroy();
+  } catch {
+    // A local socket or a named pipe: they know no reset.
+    socket.destroy(error);
+  }
 }

@@ -1,7 +1,9 @@
 // A reset is a reset at any moment of a socket's life: also in the turn in which its FIN is being sent, where Node's own
 // resetAndDestroy() would leak the socket.
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { reset } from '../../../src/netstack/stream/reset.ts';
@@ -73,6 +75,19 @@ test('twice is once, and before the connect it is a destroy', async () => {
   const early = connect(server.port, '127.0.0.1');
   reset(early);
   expect([made.destroyed, early.destroyed]).toEqual([true, true]);
+});
+
+test('a local socket, which knows no reset, is destroyed with the error', async () => {
+  const path =
+    process.platform === 'win32' ? `\\\\.\\pipe\\kt-${process.pid}` : join(tmpdir(), `kt-${process.pid}.sock`);
+  const local = createServer((far) => far.on('error', () => undefined).resume()).listen(path);
+  await once(local, 'listening');
+  const made = connect(path);
+  const error = once(made, 'error');
+  await once(made, 'connect');
+  reset(made, new Error('why'));
+  expect((await error)[0]).toEqual(new Error('why'));
+  local.close();
 });
 
 test('another stream is destroyed with the error', async () => {
