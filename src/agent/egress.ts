@@ -10,12 +10,15 @@ import { joinStreams } from '../netstack/stream/pump.ts';
 /** A flow of datagrams without traffic ends after this time, in milliseconds; the usual NAT time-out for UDP is 30 to 120 s (RFC 4787 §4.3). */
 const UDP_IDLE_MS = 120_000;
 
+/** Of a refusal's reason: a character is 6 bytes at most in JSON, and the whole status must fit MESSAGE_BYTES_MAX. */
+const MESSAGE_CHARACTERS_MAX = 600;
+
 const accepted = encodeMessage({ ok: true });
 
 /** The refusal, then the end of the stream; the laptop turns it into the SOCKS or HTTP code. */
 export function refuse(stream: MuxStream, error: unknown): void {
   const reason = asKtError(error, 'DIAL_FAILED');
-  stream.end(encodeMessage({ ok: false, code: reason.code, message: reason.message.slice(0, 1000) }));
+  stream.end(encodeMessage({ ok: false, code: reason.code, message: reason.message.slice(0, MESSAGE_CHARACTERS_MAX) }));
   stream.resume();
 }
 

@@ -18,6 +18,8 @@ const LINKS_MAX = 16;
 const STRANGERS_MAX = 8;
 /** Streams that wait for the token of their own link; more than a laptop opens in one round trip is a flood. */
 const EARLY_STREAMS_MAX = 256;
+/** Bytes that may come before the token was right. A laptop sends its hello, under 1 KiB, and waits for the answer. */
+const EARLY_BYTES_MAX = 64 * 1024;
 /** Milliseconds for the token to come. */
 const HELLO_MS = 10_000;
 /** Milliseconds for the header of a stream to come; it travels with the opening. */
@@ -36,7 +38,7 @@ export class LinkServer {
   readonly #options: LinkServerOptions;
   readonly #server: Server;
   readonly #links = new Map<Muxer, MuxStream>();
-  #strangers = 0;
+  readonly #strangers = new Set<Muxer>();
   /** Milliseconds of process time at which the last link went; undefined while one is there. */
   quietSince: number | undefined = performance.now();
 
@@ -46,6 +48,7 @@ export class LinkServer {
       this.#accept(socket),
     );
     this.#server.maxConnections = LINKS_MAX + STRANGERS_MAX;
+    this.#server.on('drop', () => options.log('link refused: too many connections'));
     this.#server.on('error', (error) => options.log(`link port: ${error.message}`));
   }
 
@@ -72,24 +75,23 @@ export class LinkServer {
 
   close(): void {
     this.#server.close();
-    for (const muxer of this.#links.keys()) muxer.destroy(new KtError('LINK_LOST', 'the agent ends'));
+    for (const muxer of [...this.#links.keys(), ...this.#strangers])
+      muxer.destroy(new KtError('LINK_LOST', 'the agent ends'));
   }
 
   #accept(socket: Socket): void {
     socket.on('error', () => undefined);
-    if (this.#strangers >= STRANGERS_MAX) {
+    if (this.#strangers.size >= STRANGERS_MAX) {
       this.#options.log('link refused: too many connections wait for their token');
       socket.destroy();
       return;
     }
-    this.#strangers += 1;
     let known = false;
     const waiting: MuxStream[] = [];
     const deadline = setTimeout(() => muxer.destroy(new KtError('LINK_PROTOCOL', 'no token within 10 s')), HELLO_MS);
     const settle = (): void => {
-      if (deadline.hasRef()) this.#strangers -= 1;
-      deadline.unref();
       clearTimeout(deadline);
+      this.#strangers.delete(muxer);
     };
     let first = true;
     const muxer = new Muxer(socket, {
@@ -113,6 +115,11 @@ export class LinkServer {
         if (!known || error.code === 'LINK_PROTOCOL') this.#options.log(`link closed: ${error.message}`);
         if (this.#links.delete(muxer) && this.#links.size === 0) this.quietSince = performance.now();
       },
+    });
+    this.#strangers.add(muxer);
+    socket.on('data', () => {
+      if (!known && socket.bytesRead > EARLY_BYTES_MAX)
+        muxer.destroy(new KtError('LINK_PROTOCOL', 'too many bytes before the token'));
     });
     this.#watch(muxer, socket);
   }

@@ -5,6 +5,7 @@ import type { Connection, DatagramFlow, Dialer, DialOptions, RecordType, Resolve
 import type { MuxStream } from '../mux/stream.ts';
 import { DatagramDecoder, encodeDatagram } from '../stream/datagram.codec.ts';
 import { MessageDecoder, type OpenHeader, parseOpenStatus } from '../stream/header.codec.ts';
+import { parseAnswer } from './answer.codec.ts';
 import type { LinkPool } from './pool.ts';
 
 /** Milliseconds for the far end's connect: what people wait at most, and less than the 15 s of SOCKS clients. */
@@ -45,14 +46,11 @@ export class AgentDialer implements Dialer {
   async resolve(name: string, type: RecordType, options: DialOptions = {}): Promise<ResolveAnswer> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const { stream, opened } = await this.#open(
-          { v: 1, kind: 'resolve', host: name, type },
-          options.timeoutMs ?? DIAL_MS,
-          options.signal,
-        );
+        const { timeoutMs = DIAL_MS, signal } = options;
+        const { stream, opened } = await this.#open({ v: 1, kind: 'resolve', host: name, type }, timeoutMs, signal);
         stream.end();
-        const [bytes] = await Promise.all([collect(stream), opened]);
-        return JSON.parse(bytes.toString('utf8')) as ResolveAnswer;
+        const [bytes] = await Promise.all([collect(stream, timeoutMs + ANSWER_GRACE_MS, signal), opened]);
+        return parseAnswer(bytes);
       } catch (error) {
         if (!lost(error) || attempt >= ATTEMPTS_MAX) throw asKtError(error, 'DIAL_FAILED');
       }
@@ -148,13 +146,23 @@ function settle(stream: MuxStream, limitMs: number, signal: AbortSignal | undefi
   return opened;
 }
 
-async function collect(stream: MuxStream): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > ANSWER_BYTES_MAX) throw new KtError('LINK_PROTOCOL', 'the answer to a name is too long');
-    chunks.push(chunk);
+/** Everything until the end, within the limits of size and time. */
+async function collect(stream: MuxStream, limitMs: number, signal: AbortSignal | undefined): Promise<Buffer> {
+  const cancel = (): void => stream.reset(new KtError('CANCELLED', 'the lookup was cancelled'));
+  const late = (): void => stream.reset(new KtError('DIAL_TIMEOUT', `no whole answer within ${limitMs} ms`));
+  const timer = setTimeout(late, limitMs);
+  signal?.addEventListener('abort', cancel, { once: true });
+  try {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      if (length > ANSWER_BYTES_MAX) throw new KtError('LINK_PROTOCOL', 'the answer to a name is too long');
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', cancel);
   }
-  return Buffer.concat(chunks);
 }

@@ -48,9 +48,8 @@ export class Link {
     let ready = false;
     let reason: KtError | undefined;
     const muxer = new Muxer(transport, {
+      // Without onStream: only an ingress agent opens streams to the laptop; those of an egress agent are reset.
       role: 'client',
-      // Only an ingress agent opens streams to the laptop; an egress agent has no reason to.
-      onStream: (stream) => stream.reset(new KtError('LINK_PROTOCOL', 'the laptop takes no streams on this link')),
       onClose: (error) => {
         reason = error;
         if (ready) events.onClose(error);
@@ -72,7 +71,8 @@ export class Link {
       ready = true;
       return link;
     } catch (error) {
-      const known = reason ?? asKtError(error, 'LINK_LOST');
+      // Of a link that was lost the control stream failed with its reason; a refusal counts more than the hang-up behind it.
+      const known = asKtError(error, 'LINK_LOST');
       muxer.destroy(known);
       throw known;
     } finally {
@@ -82,13 +82,20 @@ export class Link {
 
   /** Opens a stream and sends its header. Throws LINK_LOST or STREAM_LIMIT. */
   openStream(header: OpenHeader): MuxStream {
+    // First, because it may throw.
+    const message = encodeMessage(header);
     const stream = this.#muxer.open();
-    stream.write(encodeMessage(header));
+    stream.write(message);
     return stream;
   }
 
   get closed(): boolean {
     return this.#muxer.closed;
+  }
+
+  /** Takes no new streams now. */
+  get full(): boolean {
+    return this.#muxer.full;
   }
 
   /** Bytes that wait to be sent: new streams take the link with fewer. */
@@ -126,7 +133,8 @@ export class Link {
         events.onDrain();
       }
     });
-    control.on('end', () => this.close(new KtError('LINK_LOST', 'the agent closed the link')));
+    const over = (): void => this.close(new KtError('LINK_LOST', 'the agent closed the link'));
+    control.on('end', over).on('close', over);
   }
 
   #watch(transport: Duplex): void {

@@ -3,7 +3,7 @@
 //   quiet < PING_AFTER          nothing
 //   quiet >= PING_AFTER         ping (once per PING_AFTER)
 //   quiet >= DEAD_AFTER         dead
-//   clock jumped (laptop slept) ping at once, and only WAKE_GRACE until dead
+//   clock jumped               ping at once, and only WAKE_GRACE until dead (the laptop slept, or its clock was set)
 //
 // "Quiet" is the time since the last byte came in: a link that receives needs no ping. Used by netstack/link/link.ts and the agent.
 
@@ -38,9 +38,10 @@ export class Liveness {
   }
 
   tick(now: number): LivenessAction {
-    const slept = now - this.#lastTick >= SLEPT_MS;
+    const since = now - this.#lastTick;
     this.#lastTick = now;
-    if (slept) {
+    // Back in time, the old times would say nothing until the clock is there again.
+    if (since >= SLEPT_MS || since < 0) {
       this.#lastByte = now - PING_AFTER_MS;
       this.#lastPing = now;
       this.#deadline = now + WAKE_GRACE_MS;

@@ -65,7 +65,13 @@ export class LinkPool {
 
   /** Makes the first link; rejects with its reason. The spare follows in the background. */
   async start(signal?: AbortSignal): Promise<void> {
-    await this.#connectOne(signal ? AbortSignal.any([signal, this.#ended.signal]) : this.#ended.signal);
+    // Dials may park meanwhile; they wait for this link.
+    this.#connecting = true;
+    try {
+      await this.#connectOne(signal ? AbortSignal.any([signal, this.#ended.signal]) : this.#ended.signal);
+    } finally {
+      this.#connecting = false;
+    }
     void this.#fill();
   }
 
@@ -135,7 +141,13 @@ export class LinkPool {
   #best(): Link | undefined {
     let best: Link | undefined;
     for (const link of this.#links) {
-      if (!link.closed && (best === undefined || link.outstanding < best.outstanding)) best = link;
+      if (link.closed) continue;
+      if (
+        best === undefined ||
+        (best.full && !link.full) ||
+        (best.full === link.full && link.outstanding < best.outstanding)
+      )
+        best = link;
     }
     return best;
   }
@@ -160,6 +172,8 @@ export class LinkPool {
       this.#options.onChange?.({ state: 'up' });
     } else this.#options.onChange?.({ state: 'spare' });
     for (const parked of [...this.#parked]) parked.give(opened);
+    // It said so before anybody could listen.
+    if (opened.draining) this.#retire(opened);
   }
 
   async #fill(): Promise<void> {
