@@ -94,14 +94,16 @@ export class LinkServer {
       this.#strangers.delete(muxer);
     };
     let first = true;
+    let refusal: KtError | undefined;
     const muxer = new Muxer(socket, {
       role: 'server',
       onStream: (stream) => {
         stream.on('error', () => undefined);
         if (first) {
           first = false;
-          void this.#hello(muxer, stream).then((ok) => {
-            if (!ok) return;
+          void this.#hello(muxer, stream).then((fault) => {
+            refusal = fault;
+            if (fault) return;
             settle();
             known = true;
             for (const early of waiting.splice(0)) void this.#serve(early);
@@ -112,7 +114,8 @@ export class LinkServer {
       },
       onClose: (error) => {
         settle();
-        if (!known || error.code === 'LINK_PROTOCOL') this.#options.log(`link closed: ${error.message}`);
+        // A stranger may hang up before it was told what was wrong.
+        if (!known || error.code === 'LINK_PROTOCOL') this.#options.log(`link closed: ${(refusal ?? error).message}`);
         if (this.#links.delete(muxer) && this.#links.size === 0) this.quietSince = performance.now();
       },
     });
@@ -124,8 +127,8 @@ export class LinkServer {
     this.#watch(muxer, socket);
   }
 
-  /** Reads the first stream's header. On the right token the link is a session's. */
-  async #hello(muxer: Muxer, control: MuxStream): Promise<boolean> {
+  /** Reads the first stream's header. On the right token the link is a session's; else it is ended for the reason that is returned. */
+  async #hello(muxer: Muxer, control: MuxStream): Promise<KtError | undefined> {
     try {
       const header = parseOpenHeader(await readMessage(control, HELLO_MS));
       if (header.kind !== 'control')
@@ -140,13 +143,13 @@ export class LinkServer {
       control.resume();
       this.#links.set(muxer, control);
       this.quietSince = undefined;
-      return true;
+      return undefined;
     } catch (error) {
       const reason = asKtError(error, 'LINK_PROTOCOL');
       refuse(control, reason);
       // The refusal leaves first, then the link goes.
       setImmediate(() => setImmediate(() => muxer.destroy(reason)));
-      return false;
+      return reason;
     }
   }
 
