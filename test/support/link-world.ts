@@ -57,7 +57,11 @@ export async function startAgent(dialer: Dialer = new DirectDialer()): Promise<A
       }),
     connect: async (hooks = nothing, signal, token = TOKEN) => {
       const socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
+      socket.on('error', () => undefined);
+      const cancel = (): void => void socket.destroy();
+      signal?.addEventListener('abort', cancel, { once: true });
       await once(socket, 'connect', signal ? { signal } : {});
+      signal?.removeEventListener('abort', cancel);
       return Link.open(socket, { ...identity, token }, hooks, signal);
     },
   };
