@@ -92,7 +92,14 @@ function round(tasks, contenders, kubeconfig) {
   for (const [row, [task, settings]] of Object.entries(tasks)) {
     for (const { column, tool, way, shim } of contenders) {
       const before = cpuSeconds(tool.pid);
-      const result = measure(way, task, settings, { shim, kubeconfig });
+      let result;
+      try {
+        result = measure(way, task, settings, { shim, kubeconfig });
+      } catch (error) {
+        // A contender that hangs is a result too; the others go on.
+        process.stderr.write(`${row} · ${column}: failed: ${error.message.split('\n')[0]}\n`);
+        continue;
+      }
       const gib = (settings.streams * settings.bytes) / 1024 / MIB;
       if (task === 'down' || task === 'up')
         note(`CPU s/GiB, ${row.replace(/ \(.*/, '')}`, column, (cpuSeconds(tool.pid) - before) / gib);

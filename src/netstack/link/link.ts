@@ -4,19 +4,23 @@ import type { Duplex } from 'node:stream';
 import { asKtError, KtError } from '../../errors.ts';
 import { Muxer } from '../mux/muxer.ts';
 import type { MuxStream } from '../mux/stream.ts';
-import { encodeMessage, type OpenHeader, parseOpenStatus } from '../stream/header.codec.ts';
+import { encodeMessage, type OpenHeader, parseOpenHeader, parseOpenStatus } from '../stream/header.codec.ts';
 import { readMessage } from '../stream/read-message.ts';
+import { type AgentLine, CONTROL_LINE_MAX, encodeLine, type LaptopLine, parseAgentLine } from './control.codec.ts';
 import { Liveness, TICK_MS } from './liveness.machine.ts';
 
 /** Milliseconds for the agent to answer the token. */
 const HELLO_MS = 10_000;
-/** Characters of one control line; the agent's lines are under 200. */
-const CONTROL_LINE_MAX = 16_384;
+/** Milliseconds for the header of a stream that the agent opened; it travels with the opening. */
+const HEADER_MS = 10_000;
 
 export interface LinkIdentity {
   readonly token: string;
   readonly version: string;
   readonly session: string;
+  /** Who it is, for others on the same ingress agent. */
+  readonly user?: string;
+  readonly host?: string;
 }
 
 export interface LinkEvents {
@@ -24,10 +28,15 @@ export interface LinkEvents {
   readonly onClose: (error: KtError) => void;
   /** The agent is about to end (its pod is being deleted): make another one, this link goes on for some seconds. */
   readonly onDrain: () => void;
+  /** A stream that an ingress agent opened, its header read; the other bytes are still in it. Without it they are reset. */
+  readonly onStream?: (stream: MuxStream, header: OpenHeader & { kind: 'inbound' }) => void;
+  /** What the agent says on the control stream. */
+  readonly onLine?: (line: AgentLine, link: Link) => void;
 }
 
 export class Link {
   readonly #muxer: Muxer;
+  #control: MuxStream | undefined;
   readonly openedAt = Date.now();
   draining = false;
 
@@ -48,8 +57,9 @@ export class Link {
     let ready = false;
     let reason: KtError | undefined;
     const muxer = new Muxer(transport, {
-      // Without onStream: only an ingress agent opens streams to the laptop; those of an egress agent are reset.
       role: 'client',
+      // Only an ingress agent opens streams to the laptop; those of an egress agent are reset.
+      ...(events.onStream ? { onStream: (stream) => void accept(stream, events) } : {}),
       onClose: (error) => {
         reason = error;
         if (ready) events.onClose(error);
@@ -66,6 +76,7 @@ export class Link {
       if (!status.ok) throw new KtError(status.code, `the agent refused the link: ${status.message}`);
       if (reason) throw reason;
       const link = new Link(muxer);
+      link.#control = control;
       link.#readControl(control, events);
       link.#watch(transport);
       ready = true;
@@ -87,6 +98,11 @@ export class Link {
     const stream = this.#muxer.open();
     stream.write(message);
     return stream;
+  }
+
+  /** Says something on the control stream; lost without a word where the link is. */
+  send(line: LaptopLine): void {
+    if (!this.closed) this.#control?.write(encodeLine(line));
   }
 
   get closed(): boolean {
@@ -120,15 +136,16 @@ export class Link {
   #readControl(control: MuxStream, events: LinkEvents): void {
     let held = '';
     control.setEncoding('utf8');
-    control.on('data', (text: string) => {
-      held += text;
+    control.on('data', (chunk: string) => {
+      held += chunk;
       const lines = held.split('\n');
       held = lines.pop() ?? '';
       if (held.length > CONTROL_LINE_MAX)
         this.close(new KtError('LINK_PROTOCOL', 'a control line of the agent is too long'));
-      for (const line of lines) {
-        // Lines of a newer agent that this version does not know are no reason to end the link.
-        if (!line.includes('"drain"') || this.draining) continue;
+      for (const text of lines) {
+        const line = parseAgentLine(text);
+        if (line) events.onLine?.(line, this);
+        if (line?.type !== 'drain' || this.draining) continue;
         this.draining = true;
         events.onDrain();
       }
@@ -152,5 +169,18 @@ export class Link {
     }, TICK_MS);
     timer.unref();
     transport.once('close', () => clearInterval(timer));
+  }
+}
+
+/** Reads the header of a stream that the agent opened; one that is not inbound traffic is reset. */
+async function accept(stream: MuxStream, events: LinkEvents): Promise<void> {
+  stream.on('error', () => undefined);
+  try {
+    const header = parseOpenHeader(await readMessage(stream, HEADER_MS));
+    if (header.kind !== 'inbound')
+      throw new KtError('LINK_PROTOCOL', `an agent may not open '${header.kind}' streams to the laptop`);
+    events.onStream?.(stream, header);
+  } catch (error) {
+    stream.reset(asKtError(error, 'LINK_PROTOCOL'));
   }
 }

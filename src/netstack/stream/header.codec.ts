@@ -15,10 +15,21 @@ export type OpenHeader =
       readonly token: string;
       readonly version: string;
       readonly session: string;
+      /** Who it is, for others on the same ingress agent. */
+      readonly user?: string;
+      readonly host?: string;
     }
   | { readonly v: 1; readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly timeoutMs?: number }
   | { readonly v: 1; readonly kind: 'udp'; readonly host: string; readonly port: number }
-  | { readonly v: 1; readonly kind: 'resolve'; readonly host: string; readonly type: RecordType };
+  | { readonly v: 1; readonly kind: 'resolve'; readonly host: string; readonly type: RecordType }
+  /** The one kind that the agent opens: traffic of a taken Service for the rule `rule`, from the caller `peer` (address:port). */
+  | {
+      readonly v: 1;
+      readonly kind: 'inbound';
+      readonly rule: string;
+      readonly protocol: 'TCP' | 'UDP';
+      readonly peer: string;
+    };
 
 export type OpenStatus =
   | { readonly ok: true }
@@ -96,6 +107,8 @@ export function parseOpenHeader(value: unknown): OpenHeader {
         token: text(header['token'], 'token'),
         version: text(header['version'], 'version'),
         session: text(header['session'], 'session'),
+        ...(header['user'] === undefined ? {} : { user: text(header['user'], 'user') }),
+        ...(header['host'] === undefined ? {} : { host: text(header['host'], 'host') }),
       };
     case 'tcp': {
       const timeout = header['timeoutMs'];
@@ -108,6 +121,18 @@ export function parseOpenHeader(value: unknown): OpenHeader {
       const type = text(header['type'], 'type');
       if (!TYPES.includes(type)) throw new KtError('LINK_PROTOCOL', `record type ${shown(type)} is not served`);
       return { v: 1, kind: 'resolve', host: text(header['host'], 'host'), type: type as RecordType };
+    }
+    case 'inbound': {
+      const protocol = text(header['protocol'], 'protocol');
+      if (protocol !== 'TCP' && protocol !== 'UDP')
+        throw new KtError('LINK_PROTOCOL', `protocol ${shown(protocol)} is not carried`);
+      return {
+        v: 1,
+        kind: 'inbound',
+        rule: text(header['rule'], 'rule'),
+        protocol,
+        peer: text(header['peer'], 'peer'),
+      };
     }
     default:
       throw new KtError('LINK_PROTOCOL', `stream kind ${shown(header['kind'])} is not known`);

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { KtError } from '../../../src/errors.ts';
+import { CONTROL_LINE_MAX } from '../../../src/netstack/link/control.codec.ts';
 import { Link } from '../../../src/netstack/link/link.ts';
 import { encodeMessage } from '../../../src/netstack/stream/header.codec.ts';
 import { duplexPair } from '../../support/duplex-pair.ts';
@@ -180,7 +181,7 @@ describe('the control stream', () => {
   test.each<[string, (peer: RawPeer) => void, string]>([
     ['ends', (peer) => peer.send(WINDOW_UPDATE, FIN, 1, 0), 'LINK_LOST'],
     ['is reset', (peer) => peer.send(WINDOW_UPDATE, RST, 1, 0), 'LINK_LOST'],
-    ['has a line without an end', (peer) => peer.data(0, 1, Buffer.alloc(17_000, 'x')), 'LINK_PROTOCOL'],
+    ['has a line without an end', (peer) => peer.data(0, 1, Buffer.alloc(CONTROL_LINE_MAX + 1, 'x')), 'LINK_PROTOCOL'],
     ['goes with the transport', (peer) => void peer.transport.end(), 'LINK_LOST'],
   ])('%s: the link is over, with a reason, once', async (_name, act, code) => {
     const { link, closed } = await after(act);
