@@ -141,6 +141,8 @@ export class LinkServer {
         `${JSON.stringify({ type: 'hello', version: this.#options.version, node: process.version, clockMs: Date.now() })}\n`,
       );
       control.resume();
+      // The round trip of a line without a queue: what the budget of bytes in flight is measured by.
+      muxer.ping().catch(() => undefined);
       this.#links.set(muxer, control);
       this.quietSince = undefined;
       return undefined;

@@ -79,6 +79,8 @@ export class Link {
       link.#control = control;
       link.#readControl(control, events);
       link.#watch(transport);
+      // The round trip of a line without a queue: what the budget of bytes in flight is measured by.
+      link.ping().catch(() => undefined);
       ready = true;
       return link;
     } catch (error) {

@@ -263,7 +263,9 @@ export class Muxer implements StreamHost {
     if ((flags & SYN) !== 0) return this.#send(PING, ACK, 0, opaque);
     const ping = this.#pings.get(opaque);
     this.#pings.delete(opaque);
-    ping?.answered(performance.now() - ping.at);
+    const now = performance.now();
+    if (ping) this.#budget.sample(now - ping.at, now);
+    ping?.answered(now - (ping?.at ?? now));
     return undefined;
   }
 
