@@ -1,6 +1,8 @@
 // The mode `run`: a program with the shims in its environment, in a session of its own or in the one that is open.
 // Passes through: exit code, signals, stdin and terminal. The environment itself is run-env.ts. Called by cli/commands/run.ts.
+import { existsSync } from 'node:fs';
 import { constants, hostname } from 'node:os';
+import { delimiter, join } from 'node:path';
 import { execa } from 'execa';
 import { asset } from '../assets.ts';
 import { KtError } from '../errors.ts';
@@ -40,7 +42,21 @@ export async function runCommand(
   const { set, unset } = environmentOf(join, process.env);
   const env: NodeJS.ProcessEnv = { ...process.env, ...set };
   for (const name of unset) delete env[name];
-  // `cleanup: false`: what ends kt is passed on below, and the program decides how it ends.
+  // In a terminal Ctrl-C reaches the program by itself, as it is in the foreground too; a second one from here would end it twice.
+  const terminal = process.stdin.isTTY;
+  const early: NodeJS.Signals[] = [];
+  let pass = (name: NodeJS.Signals): void => void early.push(name);
+  // Before the start: the program may be told to end as soon as it runs, and the default would end kt alone.
+  const handlers = PASSED.map((name) => {
+    const handler = (): void => {
+      const byTerminal =
+        terminal && (name === 'SIGINT' || name === 'SIGQUIT' || name === 'SIGWINCH' || name === 'SIGCONT');
+      if (!byTerminal) pass(name);
+    };
+    process.on(name, handler);
+    return () => process.off(name, handler);
+  });
+  // `cleanup: false`: what ends kt is passed on, and the program decides how it ends.
   const child = execa(file, args, {
     env,
     extendEnv: false,
@@ -49,24 +65,15 @@ export async function runCommand(
     cleanup: false,
     buffer: false,
   });
-  // In a terminal Ctrl-C reaches the program by itself, as it is in the foreground too; a second one from here would end it twice.
-  const terminal = process.stdin.isTTY;
-  const handlers = PASSED.map((name) => {
-    const handler = (): void => {
-      const byTerminal =
-        terminal && (name === 'SIGINT' || name === 'SIGQUIT' || name === 'SIGWINCH' || name === 'SIGCONT');
-      if (!byTerminal) child.kill(name);
-    };
-    process.on(name, handler);
-    return () => process.off(name, handler);
-  });
+  pass = (name) => void child.kill(name);
+  for (const name of early) pass(name);
   try {
     if (child.pid !== undefined) emit({ type: 'program', state: 'started', pid: child.pid, command: file });
     const result = await child;
     const code = result.signal ? 128 + (constants.signals[result.signal] ?? 0) : result.exitCode;
     if (code === undefined) {
       const cause = result as { code?: string; originalMessage?: string };
-      const missing = cause.code === 'ENOENT';
+      const missing = cause.code === 'ENOENT' || (cause.code === 'EACCES' && !onPath(file, env['PATH']));
       throw new KtError(
         'COMMAND_NOT_FOUND',
         missing
@@ -89,4 +96,10 @@ export async function runCommand(
   } finally {
     for (const off of handlers) off();
   }
+}
+
+/** A folder of PATH that may not be read makes EACCES of a program that is nowhere. */
+function onPath(file: string, path = ''): boolean {
+  if (file.includes('/')) return true;
+  return path.split(delimiter).some((folder) => existsSync(join(folder, file)));
 }

@@ -75,8 +75,7 @@ function matchOf(value: unknown): Match | undefined {
   if (value['kind'] === 'all') return { kind: 'all' };
   const { name, value: wanted } = value;
   if (value['kind'] !== 'header' || !isText(name, 128) || !/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) return undefined;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return isText(wanted) && !/[\x00-\x1f\x7f]/.test(wanted) ? { kind: 'header', name, value: wanted } : undefined;
+  return isText(wanted) && !/\p{Cc}/u.test(wanted) ? { kind: 'header', name, value: wanted } : undefined;
 }
 
 function ruleOf(value: unknown): Rule | undefined {

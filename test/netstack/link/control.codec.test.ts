@@ -43,7 +43,7 @@ describe('lines of the control stream', () => {
     '{"type":"rules","seq":1,"rules":[{"id":"r","port":1,"protocol":"SCTP","match":{"kind":"all"}}]}',
     '{"type":"rules","seq":1,"rules":[{"id":"r","port":1,"protocol":"TCP","match":{"kind":"header","name":"a b","value":"x"}}]}',
     '{"type":"rules","seq":1,"rules":[{"id":"r","port":1,"protocol":"TCP","match":{"kind":"header","name":"a","value":"x\\r\\nb: c"}}]}',
-    `{"type":"rules","seq":1,"rules":${JSON.stringify(Array(RULES_MAX + 1).fill(rule))}}`,
+    `{"type":"rules","seq":1,"rules":${JSON.stringify(Array.from({ length: RULES_MAX + 1 }, () => rule))}}`,
     '{"type":"rules","seq":-1,"rules":[]}',
     '{"type":"later","seq":1}',
     'null',
