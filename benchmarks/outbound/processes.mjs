@@ -82,7 +82,7 @@ export function measure(way, task, settings, { shim = false, kubeconfig } = {}) 
   const [file, ...args] = shim ? [...KT, 'run', '--', KT[0], ...client] : [KT[0], ...client];
   const env = { ...process.env, KUBECONFIG: kubeconfig ?? process.env.KUBECONFIG };
   return JSON.parse(
-    execFileSync(file, args, { encoding: 'utf8', env, timeout: 90_000, stdio: ['ignore', 'pipe', 'inherit'] })
+    execFileSync(file, args, { encoding: 'utf8', env, timeout: 45_000, stdio: ['ignore', 'pipe', 'inherit'] })
       .trim()
       .split('\n')
       .at(-1),

@@ -104,7 +104,7 @@ describe('what is outside of the cluster is as without kt', () => {
     (async () => {
       for (const host of ['localhost', '${hostname()}', 'nope.invalid'])
         await tell(host, async () => JSON.stringify(await lookup(host, { all: true })));
-      for (const host of ['localhost', '127.0.0.1']) await tell(host, () => get('http://' + host + ':${'PORT'}/'));
+      for (const host of ['localhost', '127.0.0.1']) await tell(host, () => get('http://' + host + ':PORT/'));
       await tell('refused', () => get('http://127.0.0.1:9/'));
     })();`;
 
