@@ -112,7 +112,7 @@ async function round(tasks, contenders, kubeconfig) {
       }
       const gib = (settings.streams * settings.bytes) / 1024 / MIB;
       if (task === 'down' || task === 'up')
-        note(`CPU s/GiB, ${row.replace(/ \(.*/, '')}`, column, (cpuSeconds(tool.pid) - before) / gib);
+        note(`CPU s/GiB, ${row.replace(/ \(.*/, '')}`, column, (cpuSeconds(contender.tool.pid) - before) / gib);
       note(row, column, figure(row, result));
       if (task === 'latency') note('request p99 (ms)', column, result.p99);
       process.stderr.write(`${row} · ${column}: ${figure(row, result).toFixed(2)}\n`);

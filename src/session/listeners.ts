@@ -1,6 +1,6 @@
 // What listens on the laptop: the mixed SOCKS5/HTTP port, DNS, DNS for shims and the broker. Opens all or none.
 // Called by session.ts.
-import { getServers } from 'node:dns';
+import { Resolver } from 'node:dns';
 import { KtError } from '../errors.ts';
 import { startBroker } from '../netstack/broker/server.ts';
 import type { Dialer } from '../netstack/dialer.ts';
@@ -36,7 +36,8 @@ export async function openListeners(
 ): Promise<Listeners> {
   const host = options.proxyAddress ?? '127.0.0.1';
   const { router } = cluster;
-  const upstreams = getServers();
+  // Asked anew each time: a VPN that comes up later changes them, and node:dns reads them once per Resolver.
+  const upstreams = (): string[] => new Resolver().getServers();
   const opened: { close(): Promise<void> | void }[] = [];
   const keep = <T extends { close(): Promise<void> | void }>(listener: T): T => {
     opened.push(listener);

@@ -25,8 +25,11 @@ export interface Reach {
   close(): Promise<void>;
 }
 
-/** `get` for websockets, `create` for SPDY and, from Kubernetes 1.35 on, for websockets too. */
-const FORWARD: readonly Right[] = [{ verb: 'get', resource: 'pods', subresource: 'portforward' }];
+/** `get` for websockets; from Kubernetes 1.35 on `create` too, as for SPDY (gate AuthorizePodWebsocketUpgradeCreatePermission). */
+const GET_FORWARD: Right = { verb: 'get', resource: 'pods', subresource: 'portforward' };
+const CREATE_FORWARD: Right = { verb: 'create', resource: 'pods', subresource: 'portforward' };
+/** Milliseconds for the server's version; without an answer the older rule is assumed, and the API server has the last word anyway. */
+const VERSION_MS = 3_000;
 const AGENT: readonly Right[] = [
   { verb: 'create', resource: 'pods' },
   { verb: 'get', resource: 'pods' },
@@ -39,13 +42,26 @@ const AGENTLESS: readonly Right[] = [
 
 /** Which mode the user's rights allow. Rejects with RIGHTS_MISSING before anything was made. */
 export async function checkRights(api: ClusterApi, namespace: string, wanted: 'auto' | Mode): Promise<Mode> {
-  const denied = await checkAccess(api, namespace, [...FORWARD, ...AGENT, ...AGENTLESS]);
+  const [denied, both] = await Promise.all([
+    checkAccess(api, namespace, [GET_FORWARD, CREATE_FORWARD, ...AGENT, ...AGENTLESS]),
+    needsCreate(api),
+  ]);
+  const forward = both ? [GET_FORWARD, CREATE_FORWARD] : [GET_FORWARD];
   const lacks = (rights: readonly Right[]): Right[] => rights.filter((right) => denied.includes(right));
-  const forAgent = lacks([...FORWARD, ...AGENT]);
+  const forAgent = lacks([...forward, ...AGENT]);
   if (wanted !== 'agentless' && forAgent.length === 0) return 'agent';
-  const forAgentless = lacks([...FORWARD, ...AGENTLESS]);
+  const forAgentless = lacks([...forward, ...AGENTLESS]);
   if (wanted !== 'agent' && forAgentless.length === 0) return 'agentless';
   throw missingRights(namespace, wanted === 'agentless' ? forAgentless : forAgent);
+}
+
+/** Does this server want `create` for a port-forward over a websocket? Everybody may ask for the version. */
+async function needsCreate(api: ClusterApi): Promise<boolean> {
+  const version = await api
+    .request<{ major?: string; minor?: string }>('GET', '/version', { timeoutMs: VERSION_MS })
+    .catch(() => undefined);
+  const [major, minor] = [Number.parseInt(version?.major ?? '', 10), Number.parseInt(version?.minor ?? '', 10)];
+  return major > 1 || (major === 1 && minor >= 35);
 }
 
 export function reach(

@@ -1,0 +1,53 @@
+// Which way the user's rights allow, and what is said where they allow none. Kubernetes 1.35 wants one verb more for a port-forward.
+import { expect, test } from 'vitest';
+import { ClusterApi } from '../../src/cluster/rest.ts';
+import { checkRights } from '../../src/session/reach.ts';
+import { configFor, failure, startFakeApi } from '../cluster/support/fake-api.ts';
+
+/** An API server of a version whose user has these rights (`verb resource/subresource`). */
+async function cluster(minor: string | undefined, rights: readonly string[]): Promise<ClusterApi> {
+  const server = await startFakeApi(async (request, response) => {
+    if (request.url === '/version') {
+      if (minor === undefined) response.writeHead(403).end('{}');
+      else response.end(JSON.stringify({ major: '1', minor }));
+      return;
+    }
+    let body = '';
+    for await (const piece of request as AsyncIterable<Buffer>) body += piece.toString();
+    const { verb, resource, subresource } = (
+      JSON.parse(body) as { spec: { resourceAttributes: Record<string, string> } }
+    ).spec.resourceAttributes;
+    const allowed = rights.includes(`${verb} ${resource}${subresource ? `/${subresource}` : ''}`);
+    response.writeHead(201).end(JSON.stringify({ status: { allowed } }));
+  });
+  return new ClusterApi(configFor(server.url));
+}
+
+const GET = 'get pods/portforward';
+const CREATE = 'create pods/portforward';
+const PODS = ['create pods', 'get pods', 'delete pods'];
+const LISTS = ['list pods', 'list services'];
+
+test.each([
+  ['34', [GET, ...PODS], 'agent'],
+  ['34', [GET, ...LISTS], 'agentless'],
+  ['35', [GET, CREATE, ...PODS], 'agent'],
+  ['35+', [GET, CREATE, ...LISTS], 'agentless'],
+  [undefined, [GET, ...PODS], 'agent'],
+])('Kubernetes 1.%s with %j: %s', async (minor, rights, mode) => {
+  const api = await cluster(minor, rights);
+  await expect(checkRights(api, 'shop', 'auto')).resolves.toBe(mode);
+  api.close();
+});
+
+test.each([
+  ['35', [GET, ...PODS, ...LISTS], 'you may not create pods/portforward'],
+  ['36', [CREATE, ...PODS], 'you may not get pods/portforward'],
+  ['34', [CREATE, ...PODS], 'you may not get pods/portforward'],
+])('Kubernetes 1.%s with %j: refused, naming the verb', async (minor, rights, message) => {
+  const api = await cluster(minor, rights);
+  const error = await failure(checkRights(api, 'shop', 'auto'));
+  expect(error).toMatchObject({ code: 'RIGHTS_MISSING' });
+  expect(error.message).toContain(message);
+  api.close();
+});
