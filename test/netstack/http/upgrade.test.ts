@@ -6,28 +6,18 @@ import { SocksClient } from 'socks';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { KtError } from '../../../src/errors.ts';
-import type { Listener } from '../../../src/netstack/listener.ts';
-import { listenMixedPort } from '../../../src/netstack/mixed-port.ts';
-import { LoopbackDialer } from '../../support/loopback-dialer.ts';
-import { curl, httpServer, type Peer, RawClient, tcpServer } from '../../support/peers.ts';
+import { curl, httpServer, tcpServer } from '../../support/peers.ts';
+import { ProxyWorld } from '../../support/proxy-world.ts';
 
 const UPGRADE = 'Connection: Upgrade\r\nUpgrade: echo\r\n';
 
 describe('upgrades through the proxy', () => {
-  let dialer: LoopbackDialer;
-  let port: Listener;
-  let peers: Peer[];
+  let world: ProxyWorld;
   let sockets: WebSocketServer;
 
-  const serve = async (name: string, peer: Promise<Peer>): Promise<void> => {
-    const started = await peer;
-    peers.push(started);
-    dialer.names[name] = started.port;
-  };
-  const raw = (text: string): RawClient => new RawClient(port.port).send(text);
   /** A websocket client that asks in absolute-form, as Java's and browsers' plain-proxy code does. */
   const absolute = (url: string): WebSocket =>
-    new WebSocket(`ws://127.0.0.1:${port.port}`, {
+    new WebSocket(`ws://127.0.0.1:${world.port}`, {
       perMessageDeflate: false,
       finishRequest: (request) => {
         request.path = url;
@@ -37,14 +27,13 @@ describe('upgrades through the proxy', () => {
     });
 
   beforeEach(async () => {
-    peers = [];
-    dialer = new LoopbackDialer({ names: {} });
+    world = new ProxyWorld();
     sockets = new WebSocketServer({ noServer: true });
     sockets.on('connection', (socket, request) => {
       socket.send(`hello at ${request.headers.host}${request.url}`);
       socket.on('message', (data, binary) => socket.send(data, { binary }));
     });
-    await serve(
+    await world.serve(
       'shop',
       httpServer(
         (_, response) => response.writeHead(403).end('no websocket here'),
@@ -55,7 +44,7 @@ describe('upgrades through the proxy', () => {
       ),
     );
     // Changes to a protocol that sends everything back.
-    await serve(
+    await world.serve(
       'echo',
       httpServer(
         () => undefined,
@@ -71,13 +60,12 @@ describe('upgrades through the proxy', () => {
           }),
       ),
     );
-    port = await listenMixedPort({ host: '127.0.0.1', port: 0, dialer });
+    await world.start();
   });
 
   afterEach(async () => {
     sockets.close();
-    await port.close();
-    await Promise.all(peers.map((peer) => peer.stop()));
+    await world.stop();
   });
 
   test.each(['http', 'ws'])('a websocket in absolute-form (%s://): text, 4 MiB, clean close', async (scheme) => {
@@ -94,10 +82,10 @@ describe('upgrades through the proxy', () => {
   });
 
   test('a websocket through CONNECT and through SOCKS5', async () => {
-    const tunnel = raw('CONNECT shop:80 HTTP/1.1\r\nHost: shop:80\r\n\r\n');
+    const tunnel = world.raw('CONNECT shop:80 HTTP/1.1\r\nHost: shop:80\r\n\r\n');
     await tunnel.readTo('\r\n\r\n');
     tunnel.socket.removeAllListeners('data');
-    const proxy = { host: '127.0.0.1', port: port.port, type: 5 as const };
+    const proxy = { host: '127.0.0.1', port: world.port, type: 5 as const };
     const destination = { host: 'shop', port: 80 };
     const { socket } = await SocksClient.createConnection({ proxy, command: 'connect', destination });
     for (const connection of [tunnel.socket, socket]) {
@@ -109,13 +97,13 @@ describe('upgrades through the proxy', () => {
   });
 
   test('bytes that follow the request at once arrive, and half-close works', async () => {
-    const client = raw(`GET http://echo/ HTTP/1.1\r\nHost: e\r\n${UPGRADE}\r\nearly `);
+    const client = world.raw(`GET http://echo/ HTTP/1.1\r\nHost: e\r\n${UPGRADE}\r\nearly `);
     expect(await client.readTo('\r\n\r\n')).toMatch(/^HTTP\/1\.1 101 Switching Protocols\r\n/);
     expect((await client.send('late').end().readAll()).toString()).toBe('early late');
   });
 
   test('h2c: its own fields and Connection members reach the destination', async () => {
-    const client = raw(
+    const client = world.raw(
       'GET http://echo/ HTTP/1.1\r\nHost: elsewhere\r\nConnection: keep-alive, Upgrade, HTTP2-Settings\r\n' +
         'Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nProxy-Authorization: Basic eDp5\r\nX-A: 1\r\n\r\n',
     );
@@ -126,7 +114,7 @@ describe('upgrades through the proxy', () => {
   });
 
   test('an upgrade with a body goes on as a plain request', async () => {
-    await serve(
+    await world.serve(
       'plain',
       httpServer((request, response) => {
         let body = '';
@@ -136,7 +124,7 @@ describe('upgrades through the proxy', () => {
         request.on('end', () => response.end(`${body} ${request.headers.upgrade}`));
       }),
     );
-    const client = raw(
+    const client = world.raw(
       'POST http://plain/ HTTP/1.1\r\nHost: p\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\nContent-Length: 4\r\n\r\nbody',
     );
     expect(await client.readTo('body undefined')).toContain('200 OK');
@@ -146,36 +134,36 @@ describe('upgrades through the proxy', () => {
     const client = absolute('http://shop/chat');
     client.terminate();
     client.on('error', () => undefined);
-    await serve(
+    await world.serve(
       'no',
       httpServer((_, response) => response.writeHead(426, { 'X-Why': 'because' }).end('use something else')),
     );
-    const text = (await raw(`GET http://no/ HTTP/1.1\r\nHost: n\r\n${UPGRADE}\r\n`).readAll()).toString();
+    const text = (await world.raw(`GET http://no/ HTTP/1.1\r\nHost: n\r\n${UPGRADE}\r\n`).readAll()).toString();
     expect(text).toMatch(/^HTTP\/1\.1 426 Upgrade Required\r\n/);
     expect(text).toContain('X-Why: because');
     expect(text).toMatch(/Connection: close\r\n\r\nuse something else$/);
   });
 
   test('a failed dial is told by status, field and text', async () => {
-    dialer.failures['gone'] = new KtError('DIAL_REFUSED', 'nobody listens', { hint: 'Start it.' });
-    const text = (await raw(`GET http://gone/ HTTP/1.1\r\nHost: g\r\n${UPGRADE}\r\n`).readAll()).toString();
+    world.dialer.failures['gone'] = new KtError('DIAL_REFUSED', 'nobody listens', { hint: 'Start it.' });
+    const text = (await world.raw(`GET http://gone/ HTTP/1.1\r\nHost: g\r\n${UPGRADE}\r\n`).readAll()).toString();
     expect(text).toMatch(/^HTTP\/1\.1 502 /);
     expect(text).toContain('X-Kt-Error: DIAL_REFUSED');
     expect(text).toMatch(/kt: nobody listens\nStart it\.\n$/);
   });
 
   test('a client that resets while it waits cancels the dial', async () => {
-    dialer.hold = new Promise(() => undefined);
-    const client = raw(`GET http://echo/ HTTP/1.1\r\nHost: e\r\n${UPGRADE}\r\n`);
-    await dialer.dialled(1);
-    const signal = dialer.dials[0]?.options.signal;
+    world.dialer.hold = new Promise(() => undefined);
+    const client = world.raw(`GET http://echo/ HTTP/1.1\r\nHost: e\r\n${UPGRADE}\r\n`);
+    await world.dialer.dialled(1);
+    const signal = world.dialer.dials[0]?.options.signal;
     client.socket.resetAndDestroy();
     if (signal?.aborted === false) await once(signal, 'abort');
     expect(signal?.reason).toMatchObject({ code: 'CANCELLED' });
   });
 
   test('a destination that breaks off in the middle of its refusal resets the client', async () => {
-    await serve(
+    await world.serve(
       'broken',
       tcpServer((socket) =>
         socket.once('data', () => {
@@ -184,7 +172,7 @@ describe('upgrades through the proxy', () => {
         }),
       ),
     );
-    const client = raw(`GET http://broken/ HTTP/1.1\r\nHost: b\r\n${UPGRADE}\r\n`);
+    const client = world.raw(`GET http://broken/ HTTP/1.1\r\nHost: b\r\n${UPGRADE}\r\n`);
     await client.closed;
     expect(client.error?.code).toBe('ECONNRESET');
   });
@@ -192,11 +180,11 @@ describe('upgrades through the proxy', () => {
   test('h2c with prior knowledge through CONNECT and SOCKS5 (curl)', async () => {
     const http2 = createHttp2((request, response) => response.end(`HTTP/${request.httpVersion} ${request.url}`));
     await new Promise<void>((resolve) => http2.listen(0, '127.0.0.1', resolve));
-    dialer.names['grpc'] = (http2.address() as AddressInfo).port;
+    world.dialer.names['grpc'] = (http2.address() as AddressInfo).port;
     const args = ['--http2-prior-knowledge', 'http://grpc/x'];
     const answers = await Promise.all([
-      curl('--proxytunnel', '--proxy', `http://127.0.0.1:${port.port}`, ...args),
-      curl('--proxy', `socks5h://127.0.0.1:${port.port}`, ...args),
+      curl('--proxytunnel', '--proxy', `http://127.0.0.1:${world.port}`, ...args),
+      curl('--proxy', `socks5h://127.0.0.1:${world.port}`, ...args),
     ]);
     expect(answers.map(({ stdout }) => stdout)).toEqual(['HTTP/2.0 /x', 'HTTP/2.0 /x']);
     http2.close();

@@ -4,11 +4,9 @@ import type { Socket } from 'node:net';
 import { SocksClient } from 'socks';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { KtError } from '../../../src/errors.ts';
-import type { Listener } from '../../../src/netstack/listener.ts';
-import { listenMixedPort, type MixedPortOptions } from '../../../src/netstack/mixed-port.ts';
-import type { ProxyLogEntry } from '../../../src/netstack/proxy-log.ts';
-import { LoopbackDialer } from '../../support/loopback-dialer.ts';
-import { curl, deadPort, echoServer, httpServer, type Peer, RawClient, tcpServer } from '../../support/peers.ts';
+import type { MixedPortOptions } from '../../../src/netstack/mixed-port.ts';
+import { curl, deadPort, echoServer, httpServer, RawClient, tcpServer } from '../../support/peers.ts';
+import { ProxyWorld } from '../../support/proxy-world.ts';
 
 const GREETING = '05 01 00';
 /** CONNECT to `name`:7. */
@@ -16,52 +14,23 @@ const connectTo = (name: string): string =>
   `05 01 00 03 ${Buffer.from([name.length]).toString('hex')} ${Buffer.from(name).toString('hex')} 0007`;
 
 describe('SOCKS server', () => {
-  let dialer: LoopbackDialer;
-  let port: Listener;
-  let log: ProxyLogEntry[];
-  let peers: Peer[];
-
-  const start = async (options: Partial<MixedPortOptions> = {}): Promise<void> => {
-    await port?.close();
-    const entries: ProxyLogEntry[] = [];
-    log = entries;
-    port = await listenMixedPort({
-      host: '127.0.0.1',
-      port: 0,
-      dialer,
-      protocols: 'socks',
-      log: (_, entry) => entries.push(entry),
-      ...options,
-    });
-  };
-  const serve = async (name: string, peer: Promise<Peer>): Promise<void> => {
-    const started = await peer;
-    peers.push(started);
-    dialer.names[name] = started.port;
-  };
-  const gate = (): (() => void) => {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    dialer.hold = promise;
-    return resolve;
-  };
+  let world: ProxyWorld;
+  const start = (options: Partial<MixedPortOptions> = {}): Promise<void> =>
+    world.start({ protocols: 'socks', ...options });
 
   beforeEach(async () => {
-    peers = [];
-    dialer = new LoopbackDialer({ names: {} });
-    await serve('echo', echoServer());
+    world = new ProxyWorld();
+    await world.serve('echo', echoServer());
     await start();
   });
 
-  afterEach(async () => {
-    await port.close();
-    await Promise.all(peers.map((peer) => peer.stop()));
-  });
+  afterEach(() => world.stop());
 
   test('the reply comes after the dial, never before', async () => {
-    const open = gate();
-    const client = new RawClient(port.port).hex(`${GREETING} ${connectTo('echo')}`);
+    const open = world.gate();
+    const client = new RawClient(world.port).hex(`${GREETING} ${connectTo('echo')}`);
     expect(await client.readHex(2)).toBe('0500');
-    await dialer.dialled(1);
+    await world.dialer.dialled(1);
     expect(client.heldBytes).toBe(0);
     open();
     expect(await client.readHex(10)).toBe('05000001000000000000');
@@ -69,28 +38,28 @@ describe('SOCKS server', () => {
   });
 
   test('data in the same segment as CONNECT leaves before the dial is decided', async () => {
-    const open = gate();
-    const client = new RawClient(port.port).hex(`${GREETING} ${connectTo('echo')}`).send('early');
-    await dialer.dialled(1);
-    expect((await dialer.dials[0]?.stream.earlyBytes(5))?.toString()).toBe('early');
-    expect(dialer.dials[0]?.options.settle).toBe(false);
+    const open = world.gate();
+    const client = new RawClient(world.port).hex(`${GREETING} ${connectTo('echo')}`).send('early');
+    await world.dialer.dialled(1);
+    expect((await world.dialer.dials[0]?.stream.earlyBytes(5))?.toString()).toBe('early');
+    expect(world.dialer.dials[0]?.options.settle).toBe(false);
     open();
     expect(await client.readHex(12)).toBe('050005000001000000000000');
     expect((await client.read(5)).toString()).toBe('early');
   });
 
   test('data during the dial is kept, and so is a half-close', async () => {
-    const open = gate();
-    const client = new RawClient(port.port).hex(`${GREETING} ${connectTo('echo')}`);
+    const open = world.gate();
+    const client = new RawClient(world.port).hex(`${GREETING} ${connectTo('echo')}`);
     await client.readHex(2);
-    await dialer.dialled(1);
+    await world.dialer.dialled(1);
     client.send('during the dial').end();
     open();
     expect((await client.readAll()).subarray(10).toString()).toBe('during the dial');
   });
 
   test('a client that half-closes at once still reads its answer', async () => {
-    const client = new RawClient(port.port)
+    const client = new RawClient(world.port)
       .hex(`${GREETING} ${connectTo('echo')}`)
       .send('all at once')
       .end();
@@ -100,7 +69,7 @@ describe('SOCKS server', () => {
   test('a destination that half-closes first still reads the client', async () => {
     let heard = '';
     const { promise: done, resolve } = Promise.withResolvers<void>();
-    await serve(
+    await world.serve(
       'greeter',
       tcpServer((socket) => {
         socket.end('bye');
@@ -110,7 +79,7 @@ describe('SOCKS server', () => {
         socket.on('end', () => resolve());
       }),
     );
-    const client = new RawClient(port.port).hex(`${GREETING} ${connectTo('greeter')}`);
+    const client = new RawClient(world.port).hex(`${GREETING} ${connectTo('greeter')}`);
     expect((await client.readAll()).subarray(12).toString()).toBe('bye');
     client.send('and my last words').end();
     await done;
@@ -119,37 +88,37 @@ describe('SOCKS server', () => {
 
   test('early data beyond the limit waits in the socket and arrives whole', async () => {
     const data = randomBytes(3 * 1024 * 1024);
-    const open = gate();
-    const client = new RawClient(port.port)
+    const open = world.gate();
+    const client = new RawClient(world.port)
       .hex(`${GREETING} ${connectTo('echo')}`)
       .send(data)
       .end();
-    await dialer.dialled(1);
-    const early = await dialer.dials[0]?.stream.earlyBytes(64 * 1024);
+    await world.dialer.dialled(1);
+    const early = await world.dialer.dials[0]?.stream.earlyBytes(64 * 1024);
     expect(early?.length).toBe(64 * 1024);
     open();
     const back = (await client.readAll()).subarray(12);
     expect(hash(back)).toBe(hash(data));
-    expect(dialer.dials[0]?.stream.early.length).toBe(64 * 1024);
+    expect(world.dialer.dials[0]?.stream.early.length).toBe(64 * 1024);
   });
 
   test('a client that resets during the dial cancels it', async () => {
-    gate();
-    const client = new RawClient(port.port).hex(`${GREETING} ${connectTo('echo')}`);
+    world.gate();
+    const client = new RawClient(world.port).hex(`${GREETING} ${connectTo('echo')}`);
     await client.readHex(2);
-    await dialer.dialled(1);
-    const signal = dialer.dials[0]?.options.signal;
+    await world.dialer.dialled(1);
+    const signal = world.dialer.dials[0]?.options.signal;
     client.socket.resetAndDestroy();
     if (signal !== undefined && !signal.aborted) await once(signal, 'abort');
     expect(signal?.reason).toMatchObject({ code: 'CANCELLED' });
   });
 
   test('a reset of the destination resets the client', async () => {
-    await serve(
+    await world.serve(
       'rude',
       tcpServer((socket) => socket.once('data', () => socket.resetAndDestroy())),
     );
-    const client = new RawClient(port.port).hex(`${GREETING} ${connectTo('rude')}`);
+    const client = new RawClient(world.port).hex(`${GREETING} ${connectTo('rude')}`);
     await client.readHex(12);
     await client.send('x').closed;
     expect(client.error?.code).toBe('ECONNRESET');
@@ -165,18 +134,18 @@ describe('SOCKS server', () => {
     ];
 
     test.each(failures)('%s is told by its code, in 10 bytes', async (name, error, code) => {
-      dialer.failures[name] = error;
-      const client = new RawClient(port.port).hex(`${GREETING} ${connectTo(name)}`);
+      world.dialer.failures[name] = error;
+      const client = new RawClient(world.port).hex(`${GREETING} ${connectTo(name)}`);
       expect((await client.readAll()).toString('hex')).toBe(`050005${code}0001000000000000`);
-      expect(log).toEqual([
+      expect(world.log).toEqual([
         { door: 'socks5', event: 'failed', target: { host: name, port: 7 }, code: error.code, reason: error.message },
       ]);
     });
 
     test('curl prints it, for refused, unknown names and time-outs', async () => {
-      dialer.names['closed'] = await deadPort();
-      dialer.failures['slow'] = new KtError('DIAL_TIMEOUT', 'nobody answered');
-      const proxy = ['--proxy', `socks5h://127.0.0.1:${port.port}`];
+      world.dialer.names['closed'] = await deadPort();
+      world.dialer.failures['slow'] = new KtError('DIAL_TIMEOUT', 'nobody answered');
+      const proxy = ['--proxy', `socks5h://127.0.0.1:${world.port}`];
       const [refused, unknown, slow] = await Promise.all(
         ['closed', 'nowhere', 'slow'].map((name) => curl(...proxy, `http://${name}/`)),
       );
@@ -186,22 +155,22 @@ describe('SOCKS server', () => {
     });
 
     test('early data of a failed dial is thrown away, the client sees the reply', async () => {
-      dialer.failures['refused'] = new KtError('DIAL_REFUSED', 'refused');
-      const client = new RawClient(port.port).hex(`${GREETING} ${connectTo('refused')}`).send(randomBytes(200_000));
+      world.dialer.failures['refused'] = new KtError('DIAL_REFUSED', 'refused');
+      const client = new RawClient(world.port).hex(`${GREETING} ${connectTo('refused')}`).send(randomBytes(200_000));
       expect((await client.readAll()).toString('hex')).toBe('050005050001000000000000');
     });
   });
 
   describe('the `socks` client', () => {
     const options = (host: string, credentials = {}) => ({
-      proxy: { host: '127.0.0.1', port: port.port, type: 5 as const, ...credentials },
+      proxy: { host: '127.0.0.1', port: world.port, type: 5 as const, ...credentials },
       command: 'connect' as const,
       destination: { host, port: 7 },
     });
 
     test('reaches names, IPv4 and IPv6 addresses', async () => {
-      const echo = dialer.names['echo'] ?? 0;
-      Object.assign(dialer.names, { '10.96.0.9': echo, '2001:db8::a:b': echo });
+      const echo = world.dialer.names['echo'] ?? 0;
+      Object.assign(world.dialer.names, { '10.96.0.9': echo, '2001:db8::a:b': echo });
       for (const host of ['echo', '10.96.0.9', '2001:db8::a:b']) {
         const { socket } = await SocksClient.createConnection(options(host));
         socket.write('hello');
@@ -209,7 +178,7 @@ describe('SOCKS server', () => {
         expect(answer.toString()).toBe('hello');
         socket.destroy();
       }
-      expect(dialer.dials.map(({ target }) => target.host)).toEqual(['echo', '10.96.0.9', '2001:db8::a:b']);
+      expect(world.dialer.dials.map(({ target }) => target.host)).toEqual(['echo', '10.96.0.9', '2001:db8::a:b']);
     });
 
     test('with the right password, and not with a wrong one', async () => {
@@ -220,11 +189,11 @@ describe('SOCKS server', () => {
         'Authentication failed',
       );
       await expect(SocksClient.createConnection(options('echo'))).rejects.toThrow();
-      expect(log.filter(({ event }) => event === 'rejected').map(({ code }) => code)).toEqual([
+      expect(world.log.filter(({ event }) => event === 'rejected').map(({ code }) => code)).toEqual([
         'DIAL_DENIED',
         'DIAL_DENIED',
       ]);
-      expect(dialer.dials).toHaveLength(1);
+      expect(world.dialer.dials).toHaveLength(1);
     });
 
     test('a refused command', async () => {
@@ -240,7 +209,7 @@ describe('SOCKS server', () => {
     };
     const echo = (auths: unknown[]): Promise<string> =>
       new Promise((resolve) => {
-        const proxy = { proxyHost: '127.0.0.1', proxyPort: port.port, localDNS: false, auths };
+        const proxy = { proxyHost: '127.0.0.1', proxyPort: world.port, localDNS: false, auths };
         connect({ host: 'echo', port: 7, ...proxy }, (socket) => {
           socket.once('data', (chunk) => {
             socket.destroy();
@@ -257,9 +226,9 @@ describe('SOCKS server', () => {
   describe('handshakes that lead nowhere', () => {
     test('nothing, or half a greeting, in time: closed with a reason', async () => {
       await start({ handshakeMs: 20 });
-      const clients = ['', '05', '050100', '05010005010003ff'].map((bytes) => new RawClient(port.port).hex(bytes));
+      const clients = ['', '05', '050100', '05010005010003ff'].map((bytes) => new RawClient(world.port).hex(bytes));
       await Promise.all(clients.map(({ closed }) => closed));
-      expect(log.map(({ reason }) => reason).toSorted(byText)).toEqual([
+      expect(world.log.map(({ reason }) => reason).toSorted(byText)).toEqual([
         "nothing whole within 20 ms (SOCKS handshake, state 'greeting')",
         "nothing whole within 20 ms (SOCKS handshake, state 'greeting')",
         "nothing whole within 20 ms (SOCKS handshake, state 'request')",
@@ -269,16 +238,16 @@ describe('SOCKS server', () => {
 
     test('the limit does not touch what is open', async () => {
       await start({ handshakeMs: 20 });
-      const client = new RawClient(port.port).hex(`${GREETING} ${connectTo('echo')}`);
+      const client = new RawClient(world.port).hex(`${GREETING} ${connectTo('echo')}`);
       await client.readHex(12);
-      await new RawClient(port.port).closed;
+      await new RawClient(world.port).closed;
       expect((await client.send('still').read(5)).toString()).toBe('still');
     });
 
     test('an HTTP request and a ClientHello are named in the log', async () => {
-      await new RawClient(port.port).send('GET / HTTP/1.1\r\n\r\n').closed;
-      await new RawClient(port.port).hex('1603010200').closed;
-      expect(log.map(({ reason }) => reason)).toEqual([
+      await new RawClient(world.port).send('GET / HTTP/1.1\r\n\r\n').closed;
+      await new RawClient(world.port).hex('1603010200').closed;
+      expect(world.log.map(({ reason }) => reason)).toEqual([
         'not a SOCKS client: this looks like an HTTP request (use the HTTP proxy port)',
         'not a SOCKS client: this looks like TLS (the proxy itself speaks no TLS)',
       ]);
@@ -286,13 +255,13 @@ describe('SOCKS server', () => {
 
     test('a flood of half handshakes, garbage and resets: the next client is served', async () => {
       const flood = Array.from({ length: 500 }, (_, index) => {
-        const client = new RawClient(port.port).send(
+        const client = new RawClient(world.port).send(
           index % 2 === 0 ? randomBytes(64) : Buffer.from('050100050100ff', 'hex').subarray(0, index % 7),
         );
         if (index % 5 === 0) client.socket.once('connect', () => client.socket.resetAndDestroy());
         return client;
       });
-      const client = new RawClient(port.port).hex(`${GREETING} ${connectTo('echo')}`).send('served');
+      const client = new RawClient(world.port).hex(`${GREETING} ${connectTo('echo')}`).send('served');
       expect((await client.read(18)).subarray(12).toString()).toBe('served');
       for (const { socket } of flood) socket.destroy();
       await Promise.all(flood.map(({ closed }) => closed));
@@ -301,13 +270,13 @@ describe('SOCKS server', () => {
 
   test('32 MiB through curl, byte for byte', async () => {
     const data = randomBytes(32 * 1024 * 1024);
-    await serve(
+    await world.serve(
       'web',
       httpServer((_, response) => response.end(data)),
     );
     const { stdout } = await curl(
       '--proxy',
-      `socks5h://127.0.0.1:${port.port}`,
+      `socks5h://127.0.0.1:${world.port}`,
       'http://web/',
       '-o',
       '/dev/null',
