@@ -36,6 +36,7 @@ export const ERROR_CODES = {
   DIAL_TIMEOUT: 1,
   DIAL_UNREACHABLE: 1,
   DIAL_DENIED: 1,
+  SERVICE_HELD: 3,
   DIAL_FAILED: 1,
   UNSUPPORTED: 1,
   // laptop

@@ -1,5 +1,5 @@
-// The agent's end of the links: accepts connections on the link port, lets nobody do anything before the token was right, and
-// gives each stream to egress.ts. Knows when the last link was there, so that main.ts can end the agent.
+// The agent's end of the links: accepts connections on the link port, lets nobody do anything before the token was right, and gives each
+// stream of an egress agent to egress.ts, each link of an ingress agent to ingress/sessions.ts. Knows when the last link was there, so that main.ts can end the agent.
 // A stranger can connect (anything in the pod's network namespace can), so every wait and count before the token is small.
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -11,9 +11,11 @@ import type { MuxStream } from '../netstack/mux/stream.ts';
 import { encodeMessage, type OpenHeader, parseOpenHeader } from '../netstack/stream/header.codec.ts';
 import { readMessage } from '../netstack/stream/read-message.ts';
 import { refuse, serveEgress } from './egress.ts';
+import type { IngressSessions } from './ingress/sessions.ts';
 
-/** Links of one session: one active, one spare, and both of them once more while they are replaced; the rest is for a session that lost its network. */
+/** Links: a session has one active, one spare, and both once more while they are replaced; an ingress agent has several sessions. */
 const LINKS_MAX = 16;
+const INGRESS_LINKS_MAX = 256;
 /** Connections that have not shown the token yet. */
 const STRANGERS_MAX = 8;
 /** Streams that wait for the token of their own link; more than a laptop opens in one round trip is a flood. */
@@ -27,8 +29,12 @@ const HEADER_MS = 10_000;
 
 export interface LinkServerOptions {
   readonly port: number;
-  /** SHA-256 of the token, in hex: whoever can read the pod's spec can't use it. */
-  readonly tokenSha256: string;
+  /**
+   * SHA-256 of the token, in hex: whoever can read the pod's spec can't use it. Undefined at an ingress agent, which many share: what guards
+   * that is the right to port-forward, and each session's first token is its own from then on.
+   */
+  readonly tokenSha256: string | undefined;
+  readonly ingress?: IngressSessions;
   readonly version: string;
   readonly dialer: Dialer;
   readonly log: (line: string) => void;
@@ -47,7 +53,7 @@ export class LinkServer {
     this.#server = createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: 256 * 1024 }, (socket) =>
       this.#accept(socket),
     );
-    this.#server.maxConnections = LINKS_MAX + STRANGERS_MAX;
+    this.#server.maxConnections = (options.ingress ? INGRESS_LINKS_MAX : LINKS_MAX) + STRANGERS_MAX;
     this.#server.on('drop', () => options.log('link refused: too many connections'));
     this.#server.on('error', (error) => options.log(`link port: ${error.message}`));
   }
@@ -101,7 +107,7 @@ export class LinkServer {
         stream.on('error', () => undefined);
         if (first) {
           first = false;
-          void this.#hello(muxer, stream).then((fault) => {
+          void this.#hello(muxer, stream, socket).then((fault) => {
             refusal = fault;
             if (fault) return;
             settle();
@@ -128,14 +134,21 @@ export class LinkServer {
   }
 
   /** Reads the first stream's header. On the right token the link is a session's; else it is ended for the reason that is returned. */
-  async #hello(muxer: Muxer, control: MuxStream): Promise<KtError | undefined> {
+  async #hello(muxer: Muxer, control: MuxStream, socket: Socket): Promise<KtError | undefined> {
+    let gone: (() => void) | undefined;
     try {
       const header = parseOpenHeader(await readMessage(control, HELLO_MS));
       if (header.kind !== 'control')
         throw new KtError('LINK_PROTOCOL', 'the first stream of a link must be the control stream');
       const digest = createHash('sha256').update(header.token).digest();
-      if (!timingSafeEqual(digest, Buffer.from(this.#options.tokenSha256, 'hex')))
+      const { tokenSha256, ingress } = this.#options;
+      if (tokenSha256 === undefined ? !ingress : !timingSafeEqual(digest, Buffer.from(tokenSha256, 'hex')))
         throw new KtError('DIAL_DENIED', 'the token is wrong');
+      const { session, user = 'somebody', host = 'a laptop' } = header;
+      if (ingress) {
+        const hello = { session, user, host, tokenSha256: digest.toString('hex') };
+        gone = ingress.linkUp(hello, muxer, control, () => socket.bytesRead);
+      }
       control.write(encodeMessage({ ok: true }));
       control.write(
         `${JSON.stringify({ type: 'hello', version: this.#options.version, node: process.version, clockMs: Date.now() })}\n`,
@@ -144,6 +157,7 @@ export class LinkServer {
       // The round trip of a line without a queue: what the budget of bytes in flight is measured by.
       muxer.ping().catch(() => undefined);
       this.#links.set(muxer, control);
+      if (gone) control.once('close', gone);
       this.quietSince = undefined;
       return undefined;
     } catch (error) {
@@ -163,7 +177,9 @@ export class LinkServer {
       if (!stream.destroyed) refuse(stream, error);
       return;
     }
-    await serveEgress(stream, header, this.#options.dialer);
+    if (this.#options.ingress)
+      refuse(stream, new KtError('UNSUPPORTED', 'an ingress agent is no way into the cluster'));
+    else await serveEgress(stream, header, this.#options.dialer);
   }
 
   #watch(muxer: Muxer, socket: Socket): void {

@@ -1,52 +1,94 @@
 // The agent: runs in a pod of a stock Node image (>= 20), bundled to one file under 100 KB that travels in the pod's spec.
-// Egress only for now: streams of the laptop → the cluster's network. It has no rights in the cluster and needs none.
-// It ends by itself when no link was there for QUIET_LIMIT, so that nothing stays behind where the laptop died.
+// Egress (streams of the laptop → the cluster's network), or with KT_INGRESS an ingress agent (a taken Service's traffic → laptops or origin).
+// It has no rights in the cluster and needs none. An egress agent ends by itself when no link was there for QUIET_LIMIT, so that nothing stays
+// behind where the laptop died; an ingress agent goes on, as the way to the original pods, until it is removed.
+import { createServer } from 'node:http';
+import { KtError } from '../errors.ts';
+import { parseIngressConfig } from '../netstack/link/ingress-config.codec.ts';
 import { DirectDialer } from '../netstack/route/direct-dialer.ts';
+import { openIngress } from './ingress/listeners.ts';
+import { Registry } from './ingress/registry.machine.ts';
+import { IngressSessions } from './ingress/sessions.ts';
 import { LinkServer } from './link-server.ts';
 
 declare const __KT_VERSION__: string;
 
-/** Milliseconds without a link after which the agent ends (DESIGN §5). A laptop that sleeps longer gets a new agent when it wakes. */
+/** Milliseconds without a link after which the egress agent ends (DESIGN §5). A laptop that sleeps longer gets a new agent when it wakes. */
 const QUIET_LIMIT_MS = 120_000;
 /** Milliseconds that open streams get after SIGTERM; the pod's grace period is a little longer. */
 const DRAIN_LIMIT_MS = 8_000;
+/** The same for callers of a taken Service, who know nothing of kt. */
+const INGRESS_DRAIN_LIMIT_MS = 25_000;
+/** Milliseconds after SIGTERM in which callers still come: kube-proxy hears of the end within its sync period of 1 s, others later. */
+const LAG_MS = 3_000;
 
 const log = (line: string): void => console.log(`${new Date().toISOString()} ${line}`);
-
-const tokenSha256 = process.env['KT_TOKEN_SHA256'] ?? '';
-const port = Number(process.env['KT_LINK_PORT'] ?? '');
-if (!/^[0-9a-f]{64}$/.test(tokenSha256) || !Number.isInteger(port)) {
-  console.error('the agent needs KT_TOKEN_SHA256 and KT_LINK_PORT');
-  process.exit(2);
-}
-
-const server = new LinkServer({
-  port,
-  tokenSha256,
-  version: __KT_VERSION__,
-  dialer: new DirectDialer({ names: 'search-list' }),
-  log,
-});
 
 // One stream's surprise must not end everybody's: log it and go on. Memory and counts are bounded elsewhere.
 process.on('uncaughtException', (error) => log(`defect: ${error.stack ?? error.message}`));
 process.on('unhandledRejection', (reason) => log(`defect: ${reason instanceof Error ? reason.stack : String(reason)}`));
 
-process.once('SIGTERM', () => {
-  log('draining');
-  server.drain();
-  const end = performance.now() + DRAIN_LIMIT_MS;
+const ingress = process.env['KT_INGRESS'];
+const port = Number(process.env['KT_LINK_PORT'] ?? '');
+try {
+  if (!Number.isInteger(port)) throw new KtError('USAGE', 'KT_LINK_PORT is no port');
+  await (ingress === undefined ? egressAgent() : ingressAgent(ingress));
+} catch (error) {
+  console.error(`the agent can't start: ${(error as Error).message}`);
+  process.exit(2);
+}
+
+async function egressAgent(): Promise<void> {
+  const tokenSha256 = process.env['KT_TOKEN_SHA256'] ?? '';
+  if (!/^[0-9a-f]{64}$/.test(tokenSha256)) throw new KtError('USAGE', 'KT_TOKEN_SHA256 is no digest');
+  const dialer = new DirectDialer({ names: 'search-list' });
+  const server = new LinkServer({ port, tokenSha256, version: __KT_VERSION__, dialer, log });
+  process.once('SIGTERM', () => {
+    log('draining');
+    server.drain();
+    endWhen(() => server.streamCount === 0, DRAIN_LIMIT_MS);
+  });
   setInterval(() => {
-    if (server.streamCount > 0 && performance.now() < end) return;
-    server.close();
+    if (server.quietSince === undefined || performance.now() - server.quietSince < QUIET_LIMIT_MS) return;
+    log('no link for 2 minutes: the laptop is gone');
     process.exit(0);
+  }, 5_000);
+  log(`kt agent ${__KT_VERSION__} on Node ${process.version}, link port ${await server.listen()}`);
+}
+
+async function ingressAgent(text: string): Promise<void> {
+  const config = parseIngressConfig(text);
+  const sessions = new IngressSessions(new Registry(() => performance.now()));
+  const dialer = new DirectDialer();
+  const server = new LinkServer({
+    port,
+    tokenSha256: undefined,
+    ingress: sessions,
+    version: __KT_VERSION__,
+    dialer,
+    log,
+  });
+  let draining = false;
+  const { registry, of: links } = sessions;
+  await server.listen();
+  const listeners = await openIngress({ config, registry, links, draining: () => draining, log });
+  createServer((_, response) => response.writeHead(draining ? 503 : 200).end()).listen(config.healthPort);
+  process.once('SIGTERM', () => {
+    log('draining');
+    draining = true;
+    setTimeout(() => {
+      listeners.stop();
+      server.drain();
+      endWhen(() => listeners.connections() === 0, INGRESS_DRAIN_LIMIT_MS - LAG_MS);
+    }, LAG_MS);
+  });
+  const ports = config.listeners.map((listener) => `${listener.port}/${listener.protocol}`).join(' ');
+  log(`kt ingress agent ${__KT_VERSION__} of ${config.service} on Node ${process.version}: ${ports}`);
+}
+
+function endWhen(done: () => boolean, limitMs: number): void {
+  const end = performance.now() + limitMs;
+  setInterval(() => {
+    if (done() || performance.now() > end) process.exit(0);
   }, 100);
-});
-
-setInterval(() => {
-  if (server.quietSince === undefined || performance.now() - server.quietSince < QUIET_LIMIT_MS) return;
-  log('no link for 2 minutes: the laptop is gone');
-  process.exit(0);
-}, 5_000);
-
-log(`kt agent ${__KT_VERSION__} on Node ${process.version}, link port ${await server.listen()}`);
+}

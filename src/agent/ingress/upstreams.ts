@@ -21,4 +21,6 @@ export interface Upstreams {
   openLaptop(claim: Claim, peer: string): Promise<Duplex>;
   /** A connection to the origin Service. Rejects with a KtError; at a preview, which has no origin, at once. */
   openOrigin(): Promise<Duplex>;
+  /** The agent is about to end: kept-alive callers are asked to leave with their next answer. */
+  draining?(): boolean;
 }

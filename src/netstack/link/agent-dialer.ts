@@ -4,9 +4,10 @@ import { asKtError, KtError } from '../../errors.ts';
 import type { Connection, DatagramFlow, Dialer, DialOptions, RecordType, ResolveAnswer, Target } from '../dialer.ts';
 import type { MuxStream } from '../mux/stream.ts';
 import { DatagramDecoder, encodeDatagram } from '../stream/datagram.codec.ts';
-import { MessageDecoder, type OpenHeader, parseOpenStatus } from '../stream/header.codec.ts';
+import type { OpenHeader } from '../stream/header.codec.ts';
 import { parseAnswer } from './answer.codec.ts';
 import type { LinkPool } from './pool.ts';
+import { settle } from './settle.ts';
 
 /** Milliseconds for the far end's connect: what people wait at most, and less than the 15 s of SOCKS clients. */
 const DIAL_MS = 10_000;
@@ -99,51 +100,6 @@ export class AgentDialer implements Dialer {
     const stream = link.openStream(header);
     return { stream, opened: settle(stream, timeoutMs + ANSWER_GRACE_MS, signal) };
   }
-}
-
-/** Takes the status off the front of the stream; what follows it is the program's. */
-function settle(stream: MuxStream, limitMs: number, signal: AbortSignal | undefined): Promise<void> {
-  const opened = new Promise<void>((resolve, reject) => {
-    const decoder = new MessageDecoder();
-    const finish = (): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', cancel);
-      stream.off('error', fail).off('close', onClose);
-    };
-    const fail = (error: Error): void => {
-      finish();
-      reject(asKtError(error, 'LINK_LOST'));
-      // Keep an error listener for good: a refused dial must not become an uncaught exception.
-      stream.on('error', () => undefined);
-      stream.destroy(error);
-    };
-    const onClose = (): void =>
-      fail(stream.errored ?? new KtError('LINK_LOST', 'the stream closed before the agent answered'));
-    const cancel = (): void => fail(new KtError('CANCELLED', 'the dial was cancelled'));
-    const timer = setTimeout(
-      () => fail(new KtError('DIAL_TIMEOUT', `no answer from the agent within ${limitMs} ms`)),
-      limitMs,
-    );
-    stream.on('error', fail).on('close', onClose);
-    stream.takePrefix((chunk) => {
-      try {
-        const message = decoder.push(chunk);
-        if (message === undefined) return undefined;
-        const status = parseOpenStatus(message.value);
-        if (!status.ok) throw new KtError(status.code, status.message);
-        finish();
-        resolve();
-        return message.rest;
-      } catch (error) {
-        fail(error as Error);
-        return Buffer.alloc(0);
-      }
-    });
-    if (signal?.aborted) cancel();
-    else signal?.addEventListener('abort', cancel, { once: true });
-  });
-  opened.catch(() => undefined);
-  return opened;
 }
 
 /** Everything until the end, within the limits of size and time. */

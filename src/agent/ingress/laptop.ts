@@ -1,0 +1,57 @@
+// The way from the ingress agent to a laptop: a stream on the best of the session's links, accepted by the laptop or given up in time.
+// A link that let one opening go unanswered is suspect: nobody waits for it again until a byte comes from it. Called by listeners.ts, udp.ts.
+import { KtError } from '../../errors.ts';
+import { settle } from '../../netstack/link/settle.ts';
+import type { Muxer } from '../../netstack/mux/muxer.ts';
+import type { MuxStream } from '../../netstack/mux/stream.ts';
+import { encodeMessage } from '../../netstack/stream/header.codec.ts';
+
+/** Milliseconds for the laptop's yes, which comes after its dial to the local port: longer, and the caller would notice (DESIGN §7). */
+const OPENING_MS = 2_000;
+
+/** A link as it is seen from here. */
+export interface LaptopLink {
+  readonly muxer: Muxer;
+  /** Bytes that came, ever. */
+  readonly received: () => number;
+  /** Value of `received` when an opening was not answered in time. */
+  silentAt?: number | undefined;
+}
+
+const suspect = (link: LaptopLink): boolean => link.silentAt !== undefined && link.silentAt === link.received();
+
+/** Is there a link that is worth asking? */
+export const reachable = (links: Iterable<LaptopLink>): boolean =>
+  [...links].some((link) => !link.muxer.full && !suspect(link));
+
+export interface Inbound {
+  readonly rule: string;
+  readonly protocol: 'TCP' | 'UDP';
+  /** The caller as address:port. */
+  readonly peer: string;
+}
+
+/** Resolves with the stream once the laptop has taken it. Rejects with LINK_LOST, DIAL_TIMEOUT, or the laptop's refusal. */
+export async function openToLaptop(
+  links: Iterable<LaptopLink>,
+  inbound: Inbound,
+  limitMs = OPENING_MS,
+): Promise<MuxStream> {
+  let best: LaptopLink | undefined;
+  for (const link of links) {
+    if (link.muxer.full || suspect(link)) continue;
+    if (best === undefined || link.muxer.outstanding < best.muxer.outstanding) best = link;
+  }
+  if (best === undefined) throw new KtError('LINK_LOST', 'the laptop has no link');
+  const stream = best.muxer.open();
+  stream.on('error', () => undefined);
+  stream.write(encodeMessage({ v: 1, kind: 'inbound', ...inbound }));
+  const before = best.received();
+  try {
+    await settle(stream, limitMs, undefined);
+    return stream;
+  } catch (error) {
+    if (error instanceof KtError && error.code === 'DIAL_TIMEOUT' && best.received() === before) best.silentAt = before;
+    throw error;
+  }
+}

@@ -1,0 +1,133 @@
+// The ports of a taken Service: TCP and UDP listeners of the ingress agent, and the two ways that lead on from each (upstreams.ts).
+// Knows the rules' keeper (registry.machine.ts) and the links only as questions. Called by agent/main.ts.
+import { connect, createServer, type Server, type Socket, type TcpNetConnectOpts } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { KtError } from '../../errors.ts';
+import type { IngressConfig, IngressListener } from '../../netstack/link/ingress-config.codec.ts';
+import { serveConnection } from './connection.ts';
+import { type LaptopLink, openToLaptop, reachable } from './laptop.ts';
+import type { Registry } from './registry.machine.ts';
+import { listenUdp } from './udp.ts';
+import type { Upstreams } from './upstreams.ts';
+
+/** Connections on one port; the pod's memory limit is 256 MiB and each one holds some 10 KiB. */
+const CONNECTIONS_MAX = 8_192;
+/** Milliseconds for the origin Service to answer a connect. */
+const ORIGIN_MS = 10_000;
+const BUFFER_BYTES = 256 * 1024;
+
+export interface IngressContext {
+  readonly config: IngressConfig;
+  readonly registry: Registry;
+  /** Links of a session. */
+  readonly links: (session: string) => Iterable<LaptopLink>;
+  readonly draining: () => boolean;
+  readonly log: (line: string) => void;
+}
+
+export interface IngressListeners {
+  /** Ports as they are: those that were asked for, or the system's choice for 0. */
+  readonly ports: readonly number[];
+  readonly connections: () => number;
+  /** Takes no more connections; those that are there go on. */
+  stop(): void;
+  close(): void;
+}
+
+/** Listens on everything or rejects with LISTEN_FAILED. */
+export async function openIngress(context: IngressContext): Promise<IngressListeners> {
+  const sockets = new Set<Socket>();
+  const closers: (() => void)[] = [];
+  const ports: number[] = [];
+  try {
+    for (const listener of context.config.listeners) {
+      const upstreams = upstreamsOf(listener, context);
+      if (listener.protocol === 'UDP') {
+        const udp = await listenUdp(listener, upstreams, context);
+        closers.push(() => udp.close());
+        ports.push(udp.port);
+        continue;
+      }
+      const server = createServer(
+        { allowHalfOpen: true, noDelay: true, pauseOnConnect: true, highWaterMark: BUFFER_BYTES },
+        (socket) => {
+          sockets.add(socket);
+          socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
+          serveConnection(socket, upstreams).catch((error: Error) => {
+            context.log(`defect: ${error.stack ?? error.message}`);
+            socket.destroy();
+          });
+        },
+      );
+      server.maxConnections = CONNECTIONS_MAX;
+      ports.push(await listen(server, listener.port));
+      server.on('error', (error) => context.log(`port ${listener.port}: ${error.message}`));
+      closers.push(() => server.close());
+    }
+  } catch (error) {
+    for (const close of closers) close();
+    throw error;
+  }
+  const stop = (): void => {
+    for (const close of closers.splice(0)) close();
+  };
+  return {
+    ports,
+    connections: () => sockets.size,
+    stop,
+    close: () => {
+      stop();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+function listen(server: Server, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause) =>
+      reject(new KtError('LISTEN_FAILED', `port ${port} can't be listened on: ${cause.message}`, { cause })),
+    );
+    server.listen(port, () => {
+      const address = server.address();
+      resolve(typeof address === 'object' && address !== null ? address.port : port);
+    });
+  });
+}
+
+function upstreamsOf(listener: IngressListener, context: IngressContext): Upstreams {
+  const { registry, links, config } = context;
+  const { port, protocol, originPort } = listener;
+  return {
+    match: (headers) => {
+      const claim = registry.match(port, protocol, headers);
+      return claim && reachable(links(claim.session)) ? claim : undefined;
+    },
+    openLaptop: (claim, peer) => openToLaptop(links(claim.session), { rule: claim.rule, protocol, peer }),
+    openOrigin: () =>
+      config.origin === null
+        ? Promise.reject(new KtError('DIAL_REFUSED', 'this Service is a preview and its laptop is not there'))
+        : connectOrigin(config.origin, originPort),
+    draining: context.draining,
+  };
+}
+
+function connectOrigin(host: string, port: number): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    // The types of node:net lack what it takes from its stream.
+    const options: TcpNetConnectOpts & { highWaterMark: number } = {
+      host,
+      port,
+      allowHalfOpen: true,
+      noDelay: true,
+      highWaterMark: BUFFER_BYTES,
+    };
+    const socket = connect(options);
+    const timer = setTimeout(() => socket.destroy(new KtError('DIAL_TIMEOUT', `the origin did not answer`)), ORIGIN_MS);
+    socket.once('connect', () => {
+      clearTimeout(timer);
+      resolve(socket);
+    });
+    socket.once('close', () => clearTimeout(timer));
+    socket.on('error', reject);
+  });
+}

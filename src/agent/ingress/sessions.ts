@@ -1,0 +1,86 @@
+// The sessions at this ingress agent with their links and control streams: takes what laptops say (rules, leave, look), answers, and tells
+// those who lose rules by a take-over. Who may hold what is registry.machine.ts. Called by link-server.ts.
+import { asKtError } from '../../errors.ts';
+import {
+  type AgentLine,
+  CONTROL_LINE_MAX,
+  encodeLine,
+  type LaptopLine,
+  parseLaptopLine,
+} from '../../netstack/link/control.codec.ts';
+import type { Muxer } from '../../netstack/mux/muxer.ts';
+import type { MuxStream } from '../../netstack/mux/stream.ts';
+import type { LaptopLink } from './laptop.ts';
+import type { Registry } from './registry.machine.ts';
+
+interface SessionLink extends LaptopLink {
+  readonly control: MuxStream;
+}
+
+export interface Hello {
+  readonly session: string;
+  readonly tokenSha256: string;
+  readonly user: string;
+  readonly host: string;
+}
+
+export class IngressSessions {
+  readonly registry: Registry;
+  readonly #links = new Map<string, Set<SessionLink>>();
+
+  constructor(registry: Registry) {
+    this.registry = registry;
+  }
+
+  /** Links of a session. */
+  of = (session: string): Iterable<LaptopLink> => this.#links.get(session) ?? [];
+
+  /** A link has said hello; gives what to call when it goes. Throws DIAL_DENIED or STREAM_LIMIT. */
+  linkUp(hello: Hello, muxer: Muxer, control: MuxStream, received: () => number): () => void {
+    this.registry.linkUp(hello);
+    const link: SessionLink = { muxer, control, received };
+    const links = this.#links.get(hello.session) ?? new Set();
+    this.#links.set(hello.session, links.add(link));
+    this.#read(hello, link);
+    return () => {
+      links.delete(link);
+      if (links.size === 0) this.#links.delete(hello.session);
+      this.registry.linkDown(hello.session);
+    };
+  }
+
+  #read(hello: Hello, { control, muxer }: SessionLink): void {
+    let held = '';
+    control.setEncoding('utf8');
+    control.on('data', (chunk: string) => {
+      held += chunk;
+      const lines = held.split('\n');
+      held = lines.pop() ?? '';
+      if (held.length > CONTROL_LINE_MAX) muxer.destroy(new Error('a control line is too long'));
+      for (const text of lines) {
+        const line = parseLaptopLine(text);
+        if (line) say(control, this.#answer(hello, line));
+      }
+    });
+  }
+
+  #answer(hello: Hello, line: LaptopLine): AgentLine {
+    const { seq } = line;
+    try {
+      if (line.type === 'rules') {
+        for (const { session, rules } of this.registry.setRules(hello.session, line.rules, line.takeOver)) {
+          for (const { control } of this.#links.get(session) ?? [])
+            say(control, { type: 'evicted', by: `${hello.user} on ${hello.host}`, rules });
+        }
+      } else if (line.type === 'leave') this.registry.leave(line.session ?? hello.session);
+      return { type: 'done', seq, holders: this.registry.holders() };
+    } catch (error) {
+      const { code, message } = asKtError(error);
+      return { type: 'refused', seq, code, message };
+    }
+  }
+}
+
+function say(control: MuxStream, line: AgentLine): void {
+  if (control.writable) control.write(encodeLine(line));
+}
