@@ -147,7 +147,9 @@ describe('exchange', () => {
   });
 
   test('the local app dies before it answers: 502 for that request alone', async () => {
-    const dying = await listening(createServer((socket) => socket.once('data', () => socket.destroy())));
+    const dying = await listening(
+      createServer((socket) => socket.on('error', () => undefined).once('data', () => socket.destroy())),
+    );
     closers.push(() => dying.close());
     const laptop = await world.laptop({ localPort: portOf(dying) });
     await laptop.hold(ALL);
@@ -173,7 +175,7 @@ describe('exchange', () => {
   });
 
   test('a server that speaks first', async () => {
-    const banner = await listening(createServer((socket) => socket.end('220 hello\r\n')));
+    const banner = await listening(createServer((socket) => socket.on('error', () => undefined).end('220 hello\r\n')));
     closers.push(() => banner.close());
     const laptop = await world.laptop({ localPort: portOf(banner) });
     await laptop.hold(ALL);
@@ -254,7 +256,9 @@ describe('mesh', () => {
   });
 
   test('what is no HTTP goes to the origin, whole', async () => {
-    const raw = await listening(createServer((socket) => socket.on('data', (chunk) => socket.write(chunk))));
+    const raw = await listening(
+      createServer((socket) => socket.on('error', () => undefined).on('data', (chunk) => socket.write(chunk))),
+    );
     closers.push(() => raw.close());
     const echo = await IngressWorld.start({ originPort: portOf(raw) });
     closers.push(() => echo.close());
@@ -311,7 +315,7 @@ describe('transparent for everybody else', () => {
     const status = await new Promise((resolve) => {
       const asked = request(
         { port: world.port, method: 'POST', headers: { Expect: '100-continue', 'Content-Length': 2 } },
-        (response) => resolve(response.statusCode),
+        (response) => resolve(response.resume().statusCode),
       );
       asked.on('continue', () => asked.end('ok'));
       asked.flushHeaders();
