@@ -1,5 +1,5 @@
 // Asks the API server what the user may do (SelfSubjectAccessReview), all questions at once. Every authenticated user may ask.
-// Words and Roles for what is missing are in rights.ts. Called by session/reach.ts before anything is made.
+// Words and Roles for what is missing are in rights.ts. Called before anything is made: by session/reach.ts and takeover/plan.ts.
 import type { ClusterApi } from './rest.ts';
 import type { Right } from './rights.ts';
 
@@ -8,6 +8,21 @@ export { missingRights, type Right, rightsText, roleYaml } from './rights.ts';
 const REVIEWS = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
 /** Milliseconds for all answers: the reviews are cheap, so a slow one means a line that is down. */
 const LIMIT_MS = 10_000;
+
+/** `get` for websockets; from Kubernetes 1.35 on `create` too, as for SPDY (gate AuthorizePodWebsocketUpgradeCreatePermission). */
+const GET_FORWARD: Right = { verb: 'get', resource: 'pods', subresource: 'portforward' };
+const CREATE_FORWARD: Right = { verb: 'create', resource: 'pods', subresource: 'portforward' };
+/** Milliseconds for the server's version; without an answer the older rule is assumed, and the API server has the last word anyway. */
+const VERSION_MS = 3_000;
+
+/** The rights that a port-forward needs on this server. Everybody may ask for its version. */
+export async function forwardRights(api: ClusterApi): Promise<Right[]> {
+  const version = await api
+    .request<{ major?: string; minor?: string }>('GET', '/version', { timeoutMs: VERSION_MS })
+    .catch(() => undefined);
+  const [major, minor] = [Number.parseInt(version?.major ?? '', 10), Number.parseInt(version?.minor ?? '', 10)];
+  return major > 1 || (major === 1 && minor >= 35) ? [GET_FORWARD, CREATE_FORWARD] : [GET_FORWARD];
+}
 
 interface Review {
   readonly status?: { readonly allowed?: boolean };

@@ -105,7 +105,8 @@ export async function waitForAgent(api: ClusterApi, namespace: string, name: str
     for await (const pod of podStates(api, namespace, name, signal)) {
       const state = pod.status?.containerStatuses?.[0]?.state;
       if (state?.running) return pod;
-      fatal(pod, state);
+      const fault = fatalReason(pod, state);
+      if (fault) throw fault;
       const waiting = state?.waiting;
       if (waiting?.reason && waiting.reason !== 'ContainerCreating') tell(sentence(waiting.reason, waiting.message));
     }
@@ -127,19 +128,19 @@ export async function waitForAgent(api: ClusterApi, namespace: string, name: str
   }
 }
 
-/** Throws where waiting longer can't help. */
-function fatal(pod: Pod, state: ContainerState | undefined): void {
+/** The error where waiting longer can't help. */
+export function fatalReason(pod: Pod, state: ContainerState | undefined): KtError | undefined {
   const reason = state?.waiting?.reason ?? '';
   const text = sentence(reason, state?.waiting?.message);
   if (['ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull', 'ErrImagePull'].includes(reason)) {
-    throw new KtError('AGENT_IMAGE', `the agent's image can't be pulled: ${text}`, {
+    return new KtError('AGENT_IMAGE', `the agent's image can't be pulled: ${text}`, {
       hint: 'name a Node image (20 or newer) that the cluster can pull with --image, with --imagePullSecret if it needs one',
     });
   }
   if (
     ['CreateContainerConfigError', 'CreateContainerError', 'RunContainerError', 'CrashLoopBackOff'].includes(reason)
   ) {
-    throw new KtError('AGENT_START', `the agent's container can't be started: ${text}`, {
+    return new KtError('AGENT_START', `the agent's container can't be started: ${text}`, {
       hint: 'is --image a Node image, 20 or newer?',
     });
   }
@@ -148,12 +149,13 @@ function fatal(pod: Pod, state: ContainerState | undefined): void {
     const why = terminated
       ? `exit code ${terminated.exitCode ?? '?'}, ${sentence(terminated.reason ?? 'ended', terminated.message)}`
       : sentence(pod.status?.reason ?? 'ended', pod.status?.message);
-    throw new KtError('AGENT_START', `the agent ended as soon as it had started: ${why}`, {
+    return new KtError('AGENT_START', `the agent ended as soon as it had started: ${why}`, {
       hint: `kubectl logs ${pod.metadata.name}; is --image a Node image, 20 or newer?`,
     });
   }
   if (pod.metadata.deletionTimestamp)
-    throw new KtError('AGENT_START', "somebody deleted the agent's pod while it was starting");
+    return new KtError('AGENT_START', "somebody deleted the agent's pod while it was starting");
+  return undefined;
 }
 
 const sentence = (reason: string, message: string | undefined): string => (message ? `${reason}: ${message}` : reason);

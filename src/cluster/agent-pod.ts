@@ -1,4 +1,4 @@
-// The egress agent's pod as a manifest: a stock Node image with our code in its spec, within Pod Security "restricted".
+// The agent's pod as a manifest: a stock Node image with our code in its spec, within Pod Security "restricted".
 // Pure: creating, waiting and deleting is agent-lifecycle.ts. No ConfigMap and no image of ours (DESIGN §5).
 import { createHash } from 'node:crypto';
 import { brotliCompressSync, constants } from 'node:zlib';
@@ -20,7 +20,17 @@ export const LABEL_SESSION = 'kt/session';
 const BOOTSTRAP =
   "const c=process.env.KT_AGENT_CODE;delete process.env.KT_AGENT_CODE;import('data:text/javascript;base64,'+require('zlib').brotliDecompressSync(Buffer.from(c,'base64')).toString('base64')).catch(e=>{console.error(e);process.exit(1)})";
 
-export interface AgentPodOptions {
+/** Where the pod may run and with what: the user's choice. */
+export interface AgentPlacement {
+  readonly image?: string | undefined;
+  readonly imagePullSecret?: string | undefined;
+  readonly nodeSelector?: Readonly<Record<string, string>> | undefined;
+  readonly priorityClass?: string | undefined;
+  /** Kubernetes tolerations, as they are. */
+  readonly tolerations?: readonly unknown[] | undefined;
+}
+
+export interface AgentPodOptions extends AgentPlacement {
   readonly name: string;
   readonly session: string;
   /** Text of dist/agent.mjs. */
@@ -30,21 +40,12 @@ export interface AgentPodOptions {
   /** Who started it, for those who find it: user name and host name of the laptop. */
   readonly user: string;
   readonly host: string;
-  readonly image?: string | undefined;
-  readonly imagePullSecret?: string | undefined;
-  readonly nodeSelector?: Readonly<Record<string, string>> | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
   readonly annotations?: Readonly<Record<string, string>> | undefined;
-  readonly priorityClass?: string | undefined;
-  /** Kubernetes tolerations, as they are. */
-  readonly tolerations?: readonly unknown[] | undefined;
 }
 
 /** The manifest. Throws RangeError where the code does not fit into one environment string. */
 export function agentPod(options: AgentPodOptions): Record<string, unknown> {
-  const code = brotliCompressSync(options.code, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }).toString('base64');
-  if (code.length + 'KT_AGENT_CODE='.length > STRING_BYTES_MAX)
-    throw new RangeError(`the agent's code is ${code.length} bytes, too long for the pod spec`);
   return {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -68,45 +69,76 @@ export function agentPod(options: AgentPodOptions): Record<string, unknown> {
         ...options.annotations,
       },
     },
-    spec: {
+    spec: agentPodSpec({
+      ...options,
       restartPolicy: 'Never',
       activeDeadlineSeconds: ACTIVE_DEADLINE_S,
-      terminationGracePeriodSeconds: GRACE_S,
-      automountServiceAccountToken: false,
-      enableServiceLinks: false,
-      ...(options.imagePullSecret ? { imagePullSecrets: [{ name: options.imagePullSecret }] } : {}),
-      ...(options.nodeSelector ? { nodeSelector: options.nodeSelector } : {}),
-      ...(options.priorityClass ? { priorityClassName: options.priorityClass } : {}),
-      ...(options.tolerations ? { tolerations: options.tolerations } : {}),
-      securityContext: {
-        runAsNonRoot: true,
-        runAsUser: 1000,
-        runAsGroup: 1000,
-        seccompProfile: { type: 'RuntimeDefault' },
+      graceSeconds: GRACE_S,
+      // Only the digest: whoever may read pods must not be able to use the agent.
+      env: {
+        KT_TOKEN_SHA256: createHash('sha256').update(options.token).digest('hex'),
+        KT_LINK_PORT: String(AGENT_LINK_PORT),
       },
-      containers: [
-        {
-          name: 'agent',
-          image: options.image ?? DEFAULT_IMAGE,
-          imagePullPolicy: 'IfNotPresent',
-          command: ['node', '-e', BOOTSTRAP],
-          env: [
-            { name: 'KT_AGENT_CODE', value: code },
-            // Only the digest: whoever may read pods must not be able to use the agent.
-            { name: 'KT_TOKEN_SHA256', value: createHash('sha256').update(options.token).digest('hex') },
-            { name: 'KT_LINK_PORT', value: String(AGENT_LINK_PORT) },
-            // getaddrinfo is the fallback for names; four threads would be a queue.
-            { name: 'UV_THREADPOOL_SIZE', value: '16' },
-          ],
-          resources: { requests: { cpu: '10m', memory: '64Mi' }, limits: { cpu: '1', memory: '256Mi' } },
-          securityContext: {
-            allowPrivilegeEscalation: false,
-            readOnlyRootFilesystem: true,
-            capabilities: { drop: ['ALL'] },
-          },
-        },
-      ],
+    }),
+  };
+}
+
+export interface AgentPodSpecOptions extends AgentPlacement {
+  readonly code: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly restartPolicy: 'Never' | 'Always';
+  readonly graceSeconds: number;
+  readonly activeDeadlineSeconds?: number;
+  readonly ports?: readonly object[];
+  readonly readinessProbe?: object;
+  readonly sysctls?: readonly object[];
+}
+
+/** The pod's spec, of egress and ingress agents alike. Throws RangeError where the code does not fit into one environment string. */
+export function agentPodSpec(options: AgentPodSpecOptions): Record<string, unknown> {
+  const code = brotliCompressSync(options.code, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }).toString('base64');
+  if (code.length + 'KT_AGENT_CODE='.length > STRING_BYTES_MAX)
+    throw new RangeError(`the agent's code is ${code.length} bytes, too long for the pod spec`);
+  const { activeDeadlineSeconds, sysctls, ports, readinessProbe } = options;
+  return {
+    restartPolicy: options.restartPolicy,
+    ...(activeDeadlineSeconds === undefined ? {} : { activeDeadlineSeconds }),
+    terminationGracePeriodSeconds: options.graceSeconds,
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    ...(options.imagePullSecret ? { imagePullSecrets: [{ name: options.imagePullSecret }] } : {}),
+    ...(options.nodeSelector ? { nodeSelector: options.nodeSelector } : {}),
+    ...(options.priorityClass ? { priorityClassName: options.priorityClass } : {}),
+    ...(options.tolerations ? { tolerations: options.tolerations } : {}),
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: 1000,
+      runAsGroup: 1000,
+      seccompProfile: { type: 'RuntimeDefault' },
+      ...(sysctls ? { sysctls } : {}),
     },
+    containers: [
+      {
+        name: 'agent',
+        image: options.image ?? DEFAULT_IMAGE,
+        imagePullPolicy: 'IfNotPresent',
+        command: ['node', '-e', BOOTSTRAP],
+        env: [
+          { name: 'KT_AGENT_CODE', value: code },
+          ...Object.entries(options.env).map(([name, value]) => ({ name, value })),
+          // getaddrinfo is the fallback for names; four threads would be a queue.
+          { name: 'UV_THREADPOOL_SIZE', value: '16' },
+        ],
+        ...(ports ? { ports } : {}),
+        ...(readinessProbe ? { readinessProbe } : {}),
+        resources: { requests: { cpu: '10m', memory: '64Mi' }, limits: { cpu: '1', memory: '256Mi' } },
+        securityContext: {
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ['ALL'] },
+        },
+      },
+    ],
   };
 }
 

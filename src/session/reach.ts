@@ -2,7 +2,7 @@
 // Decides by rights which one; the session only sees a dialer with a start and an end. Called by session.ts.
 import { readFileSync } from 'node:fs';
 import { asset } from '../assets.ts';
-import { checkAccess, missingRights, type Right } from '../cluster/access.ts';
+import { checkAccess, forwardRights, missingRights, type Right } from '../cluster/access.ts';
 import { AgentlessDialer } from '../cluster/agentless-dialer.ts';
 import type { ClusterApi } from '../cluster/rest.ts';
 import { KtError } from '../errors.ts';
@@ -25,11 +25,6 @@ export interface Reach {
   close(): Promise<void>;
 }
 
-/** `get` for websockets; from Kubernetes 1.35 on `create` too, as for SPDY (gate AuthorizePodWebsocketUpgradeCreatePermission). */
-const GET_FORWARD: Right = { verb: 'get', resource: 'pods', subresource: 'portforward' };
-const CREATE_FORWARD: Right = { verb: 'create', resource: 'pods', subresource: 'portforward' };
-/** Milliseconds for the server's version; without an answer the older rule is assumed, and the API server has the last word anyway. */
-const VERSION_MS = 3_000;
 const AGENT: readonly Right[] = [
   { verb: 'create', resource: 'pods' },
   { verb: 'get', resource: 'pods' },
@@ -42,26 +37,14 @@ const AGENTLESS: readonly Right[] = [
 
 /** Which mode the user's rights allow. Rejects with RIGHTS_MISSING before anything was made. */
 export async function checkRights(api: ClusterApi, namespace: string, wanted: 'auto' | Mode): Promise<Mode> {
-  const [denied, both] = await Promise.all([
-    checkAccess(api, namespace, [GET_FORWARD, CREATE_FORWARD, ...AGENT, ...AGENTLESS]),
-    needsCreate(api),
-  ]);
-  const forward = both ? [GET_FORWARD, CREATE_FORWARD] : [GET_FORWARD];
+  const forward = await forwardRights(api);
+  const denied = await checkAccess(api, namespace, [...forward, ...AGENT, ...AGENTLESS]);
   const lacks = (rights: readonly Right[]): Right[] => rights.filter((right) => denied.includes(right));
   const forAgent = lacks([...forward, ...AGENT]);
   if (wanted !== 'agentless' && forAgent.length === 0) return 'agent';
   const forAgentless = lacks([...forward, ...AGENTLESS]);
   if (wanted !== 'agent' && forAgentless.length === 0) return 'agentless';
   throw missingRights(namespace, wanted === 'agentless' ? forAgentless : forAgent);
-}
-
-/** Does this server want `create` for a port-forward over a websocket? Everybody may ask for the version. */
-async function needsCreate(api: ClusterApi): Promise<boolean> {
-  const version = await api
-    .request<{ major?: string; minor?: string }>('GET', '/version', { timeoutMs: VERSION_MS })
-    .catch(() => undefined);
-  const [major, minor] = [Number.parseInt(version?.major ?? '', 10), Number.parseInt(version?.minor ?? '', 10)];
-  return major > 1 || (major === 1 && minor >= 35);
 }
 
 export function reach(

@@ -1,6 +1,6 @@
 // The sessions at this ingress agent with their links and control streams: takes what laptops say (rules, leave, look), answers, and tells
 // those who lose rules by a take-over. Who may hold what is registry.machine.ts. Called by link-server.ts.
-import { asKtError } from '../../errors.ts';
+import { asKtError, KtError } from '../../errors.ts';
 import {
   type AgentLine,
   CONTROL_LINE_MAX,
@@ -64,6 +64,13 @@ export class IngressSessions {
     });
   }
 
+  /** For a session that died anybody may say it; one that lives speaks for itself. */
+  #leave(hello: Hello, session: string = hello.session): void {
+    if (session !== hello.session && this.#links.has(session))
+      throw new KtError('SERVICE_HELD', 'that session is alive: it has to leave by itself');
+    this.registry.leave(session);
+  }
+
   #answer(hello: Hello, line: LaptopLine): AgentLine {
     const { seq } = line;
     try {
@@ -72,7 +79,7 @@ export class IngressSessions {
           for (const { control } of this.#links.get(session) ?? [])
             say(control, { type: 'evicted', by: `${hello.user} on ${hello.host}`, rules });
         }
-      } else if (line.type === 'leave') this.registry.leave(line.session ?? hello.session);
+      } else if (line.type === 'leave') this.#leave(hello, line.session);
       return { type: 'done', seq, holders: this.registry.holders() };
     } catch (error) {
       const { code, message } = asKtError(error);

@@ -1,12 +1,41 @@
-// Taking a Service over, as the modes see it: what is asked, what is planned, what is held. Types only.
-// plan.ts makes the plan and changes nothing; apply.ts does it and undoes it. See DESIGN §7.
+// Taking a Service over, as the modes see it: what is asked, what is planned, what is held. Types and names only.
+// plan.ts makes the plan and changes nothing; apply.ts does it, restore.ts undoes it. See DESIGN §7.
 import type { IngressListener } from '../../netstack/link/ingress-config.codec.ts';
 
-/** Where kt keeps what it needs to undo: annotations and labels of the cluster's objects. */
+/** What kt needs to undo, on the Service itself. */
 export const JOURNAL_ANNOTATION = 'kt/journal';
 export const LABEL_SERVICE = 'kt/service';
 
 export type TakeoverKind = 'exchange' | 'mesh' | 'preview';
+
+/** The fields of a Kubernetes Service (v1) that count here; all others stay as they are. */
+export interface ServiceObject {
+  readonly metadata: {
+    readonly name: string;
+    readonly uid?: string;
+    readonly resourceVersion?: string;
+    readonly creationTimestamp?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+  readonly spec: {
+    readonly type?: string;
+    readonly clusterIP?: string;
+    readonly externalName?: string;
+    readonly selector?: Readonly<Record<string, string>>;
+    readonly internalTrafficPolicy?: string;
+    readonly externalTrafficPolicy?: string;
+    readonly ports?: readonly ServicePort[];
+  };
+}
+
+export interface ServicePort {
+  readonly name?: string;
+  readonly protocol?: string;
+  readonly port: number;
+  readonly targetPort?: number | string;
+  readonly appProtocol?: string;
+}
 
 /** One port of the Service that comes to the laptop. */
 export interface WantedPort {
@@ -16,18 +45,23 @@ export interface WantedPort {
   readonly local?: number;
 }
 
-/** One port as it was understood: everything about it is known. */
-export interface TakenPort {
+/** A port of the Service and where the agent listens for it. */
+export interface ListenPort {
   readonly servicePort: number;
   readonly name?: string;
   readonly protocol: 'TCP' | 'UDP';
-  /** The agent's port, where the rule listens. */
   readonly listen: number;
+  /** The Service's target port where that is a name: the agent's container has to have a port of that name. */
+  readonly targetName?: string;
+}
+
+/** A port that comes to the laptop. */
+export interface TakenPort extends ListenPort {
   readonly local: number;
 }
 
+/** What is done to the cluster, and how it is undone: as --plan shows it. */
 export interface Step {
-  /** `create service/orders-kt-origin`: as shown by --plan. */
   readonly text: string;
   readonly undo: string;
 }
@@ -36,25 +70,26 @@ export interface TakeoverPlan {
   readonly kind: TakeoverKind;
   readonly namespace: string;
   readonly service: string;
+  readonly original: ServiceObject;
   /** Those that come to the laptop. */
   readonly ports: readonly TakenPort[];
   /** All that the agent listens on: also those that only lead on to the origin. */
-  readonly listeners: readonly IngressListener[];
+  readonly listens: readonly ListenPort[];
+  readonly linkPort: number;
+  readonly healthPort: number;
   /** The Service is taken already: its agent is joined, nothing is created. */
   readonly joins: boolean;
   readonly steps: readonly Step[];
-  /** What the user should know before: `internalTrafficPolicy: Local`, an HPA, other Services over the same pods. */
+  /** What the user should know before. */
   readonly warnings: readonly string[];
 }
 
-/** A Service whose traffic goes to an ingress agent that runs. */
-export interface Takeover {
-  readonly plan: TakeoverPlan;
-  /** Label selector of the agent's pods, as a query: `kt/role=ingress,kt/service=orders`. */
-  readonly agentSelector: string;
-  /**
-   * Gives the Service back to its original pods and removes agent and origin; called by whoever leaves last.
-   * Safe to call again, and after any part of it was done by someone else. Rejects with a KtError that names what is left.
-   */
-  restore(signal?: AbortSignal): Promise<void>;
+export function listenersOf(listens: readonly ListenPort[]): IngressListener[] {
+  const listeners = new Map<string, IngressListener>();
+  for (const { listen, protocol, servicePort } of listens) {
+    const key = `${listen}/${protocol}`;
+    // Two Service ports with one target port: one listener.
+    if (!listeners.has(key)) listeners.set(key, { port: listen, protocol, originPort: servicePort });
+  }
+  return [...listeners.values()];
 }

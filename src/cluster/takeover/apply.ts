@@ -1,0 +1,191 @@
+// Carries a plan out: origin Service, agent, then one atomic patch of the taken Service. Whatever fails before the patch is undone.
+// Restoring is restore.ts. Each change is announced by `onStep` before it is made; a test ends the process there. Called by modes/hold.ts.
+import { asKtError, KtError } from '../../errors.ts';
+import { fatalReason, type Pod } from '../agent-lifecycle.ts';
+import type { AgentPlacement } from '../agent-pod.ts';
+import type { ClusterApi } from '../rest.ts';
+import { encodeJournal, journalOf } from './journal.ts';
+import { agentLabels, ingressDeployment, nameFor, originService, type TakeoverOwner } from './manifests.ts';
+import { agentPods, deploymentPath, find, isReady, servicePath, statusCode } from './objects.ts';
+import { removeLeftovers } from './restore.ts';
+import { JOURNAL_ANNOTATION, type ServiceObject, type TakeoverPlan } from './types.ts';
+
+/** Milliseconds between looks at the agent: it takes a second to be ready. */
+const POLL_MS = 150;
+/** Attempts of the patch when others write the Service at the same time (409). */
+const CONFLICTS_MAX = 8;
+
+export interface ApplyOptions extends AgentPlacement {
+  readonly owner: TakeoverOwner;
+  /** Text of dist/agent.mjs. */
+  readonly code: string;
+  readonly limitMs: number;
+  readonly signal: AbortSignal;
+  readonly onStep: (text: string) => void;
+  /** Why it is not ready yet, in the cluster's own words. */
+  readonly onWaiting: (reason: string) => void;
+}
+
+/** Rejects with AGENT_*, SERVICE_HELD, CANCELLED or what the API said; nothing is left then but what the error names. */
+export async function applyTakeover(api: ClusterApi, plan: TakeoverPlan, options: ApplyOptions): Promise<void> {
+  if (plan.joins) return;
+  const { namespace, service } = plan;
+  const { owner, signal, onStep } = options;
+  let created = false;
+  try {
+    onStep(`create service/${nameFor(service, 'origin')}`);
+    // Its fixed name is also the lock: two who start at the same time can't both create it.
+    const origin = await createOrigin(api, plan, options);
+    created = true;
+    onStep(`create deployment/${nameFor(service, 'ingress')}`);
+    const manifest = ingressDeployment(plan, owner, { ...options, origin: clusterAddress(origin, namespace) });
+    await api.request('POST', deploymentPath(namespace), { body: manifest, signal });
+    await waitUntilReady(api, plan, options);
+    onStep(`patch service/${service}`);
+    await patchService(api, plan, owner, signal);
+  } catch (error) {
+    const known = signal.aborted
+      ? new KtError('CANCELLED', `cancelled while ${service} was being taken over`)
+      : asKtError(error);
+    if (created) await removeLeftovers(api, namespace, service).catch(() => undefined);
+    throw known;
+  }
+}
+
+const clusterAddress = ({ metadata, spec }: ServiceObject, namespace: string): string =>
+  spec.clusterIP === undefined || spec.clusterIP === 'None' ? `${metadata.name}.${namespace}.svc` : spec.clusterIP;
+
+async function createOrigin(
+  api: ClusterApi,
+  plan: TakeoverPlan,
+  { owner, signal }: ApplyOptions,
+): Promise<ServiceObject> {
+  try {
+    return await api.request<ServiceObject>('POST', servicePath(plan.namespace), {
+      body: originService(plan, owner),
+      signal,
+    });
+  } catch (error) {
+    if (statusCode(error) !== 409) throw error;
+    const name = nameFor(plan.service, 'origin');
+    const other = await find<ServiceObject>(api, servicePath(plan.namespace, name), signal);
+    const { 'kt/user': user = 'somebody', 'kt/host': host = 'a laptop' } = other?.metadata.annotations ?? {};
+    throw new KtError(
+      'SERVICE_HELD',
+      `${user} on ${host} is taking ${plan.service} over right now, or could not finish it`,
+      {
+        hint: `try again in some seconds; \`kt recover ${plan.service}\` removes what was left half done`,
+        cause: error,
+      },
+    );
+  }
+}
+
+async function waitUntilReady(api: ClusterApi, plan: TakeoverPlan, options: ApplyOptions): Promise<void> {
+  const { namespace, service } = plan;
+  const { signal, limitMs, onWaiting } = options;
+  const end = performance.now() + limitMs;
+  let reason = 'its pod was not created yet';
+  for (;;) {
+    const pods = await agentPods(api, namespace, service, signal);
+    if (pods.some(isReady)) return;
+    const [pod] = pods;
+    const now = pod ? waitingReason(pod) : await deploymentFault(api, namespace, service, signal);
+    if (now !== undefined && now !== reason) {
+      reason = now;
+      onWaiting(now);
+    }
+    if (performance.now() > end)
+      throw new KtError(
+        'AGENT_START',
+        `the agent of ${service} was not ready within ${Math.round(limitMs / 1000)} s: ${reason}`,
+        {
+          hint: `kubectl -n ${namespace} describe deployment ${nameFor(service, 'ingress')}; --podCreationTimeout waits longer`,
+        },
+      );
+    await pause(POLL_MS, signal);
+  }
+}
+
+/** Throws where waiting longer can't help. */
+function waitingReason(pod: Pod): string | undefined {
+  const state = pod.status?.containerStatuses?.[0]?.state;
+  const fault = fatalReason(pod, state);
+  if (fault) throw fault;
+  const waiting = state?.waiting;
+  if (waiting?.reason && waiting.reason !== 'ContainerCreating') return `${waiting.reason}: ${waiting.message ?? ''}`;
+  const scheduled = pod.status?.conditions?.find(({ type, status }) => type === 'PodScheduled' && status === 'False');
+  return scheduled && `${scheduled.reason ?? 'not scheduled'}: ${scheduled.message ?? ''}`;
+}
+
+/** A quota or a policy stops the pods of a Deployment, not the Deployment: the reason is in its conditions. */
+async function deploymentFault(
+  api: ClusterApi,
+  namespace: string,
+  service: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  interface Deployment {
+    readonly status?: {
+      readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
+    };
+  }
+  const deployment = await find<Deployment>(api, deploymentPath(namespace, nameFor(service, 'ingress')), signal);
+  const fault = deployment?.status?.conditions?.find(
+    ({ type, status }) => type === 'ReplicaFailure' && status === 'True',
+  );
+  if (fault)
+    throw new KtError('AGENT_REFUSED', `the cluster refused the agent's pod: ${fault.message ?? 'no reason given'}`, {
+      hint: 'free some quota, or ask who runs the cluster what its policies want of pods',
+    });
+  return undefined;
+}
+
+/** Selector and journal in one write, only on the Service that was planned for. */
+async function patchService(
+  api: ClusterApi,
+  plan: TakeoverPlan,
+  owner: TakeoverOwner,
+  signal: AbortSignal,
+): Promise<void> {
+  const path = servicePath(plan.namespace, plan.service);
+  for (let attempt = 1; ; attempt += 1) {
+    const current = await api.request<ServiceObject>('GET', path, { signal });
+    if (journalOf(current) !== undefined)
+      throw new KtError('SERVICE_HELD', `${plan.service} was taken by somebody else meanwhile`);
+    try {
+      const body = takePatch(current, plan, owner);
+      await api.request('PATCH', path, { body, contentType: 'application/merge-patch+json', signal });
+      return;
+    } catch (error) {
+      if (statusCode(error) !== 409 || attempt >= CONFLICTS_MAX) throw error;
+    }
+  }
+}
+
+/** The merge patch that leads the Service to the agent. The selector of `current` is what will be restored. */
+export function takePatch(current: ServiceObject, plan: TakeoverPlan, owner: TakeoverOwner): object {
+  const { service, kind, listens, linkPort } = plan;
+  const selector = current.spec.selector ?? {};
+  const journal = { v: 1 as const, kind, selector: { ...selector }, listens: [...listens], linkPort, ...owner };
+  const gone = Object.fromEntries(Object.keys(selector).map((key) => [key, null]));
+  return {
+    metadata: {
+      resourceVersion: current.metadata.resourceVersion,
+      annotations: { [JOURNAL_ANNOTATION]: encodeJournal({ ...journal, at: new Date().toISOString() }) },
+    },
+    spec: { selector: { ...gone, ...agentLabels(service) } },
+  };
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done, { once: true });
+  });
+}

@@ -1,0 +1,117 @@
+// What a take-over creates, as manifests: the origin Service (the way to the original pods) and the ingress agent's Deployment.
+// Pure. Both belong to the Service (ownerReferences), so that whoever deletes it leaves nothing of ours. Called by apply.ts.
+import { createHash } from 'node:crypto';
+import { type AgentPlacement, agentPodSpec } from '../agent-pod.ts';
+import { LABEL_SERVICE, listenersOf, type ServiceObject, type TakeoverPlan } from './types.ts';
+
+/** RFC 1123: names of Services are DNS labels. */
+const NAME_MAX = 63;
+/** Seconds from SIGTERM to SIGKILL: the agent drains for 25 s at most. */
+const GRACE_S = 30;
+/** Below it a process without rights can't listen, unless the pod says so. */
+const PRIVILEGED_BELOW = 1024;
+
+export interface TakeoverOwner {
+  readonly session: string;
+  readonly user: string;
+  readonly host: string;
+  readonly version: string;
+}
+
+/** `orders-kt-origin`; a name that gets too long is cut and keeps a part of its digest. */
+export function nameFor(service: string, suffix: 'origin' | 'ingress'): string {
+  const name = `${service}-kt-${suffix}`;
+  if (name.length <= NAME_MAX) return name;
+  const digest = createHash('sha256').update(service).digest('hex').slice(0, 8);
+  return `${service.slice(0, NAME_MAX - suffix.length - 13)}-${digest}-kt-${suffix}`;
+}
+
+/** What the taken Service selects. */
+export const agentLabels = (service: string): Record<string, string> => ({
+  'kt/role': 'ingress',
+  [LABEL_SERVICE]: service,
+});
+
+function metadata(plan: TakeoverPlan, owner: TakeoverOwner, role: 'origin' | 'ingress'): Record<string, unknown> {
+  const { name, uid } = plan.original.metadata;
+  return {
+    name: nameFor(plan.service, role),
+    labels: {
+      'app.kubernetes.io/managed-by': 'kt',
+      'kt/role': role,
+      [LABEL_SERVICE]: plan.service,
+      'kt/session': owner.session,
+    },
+    annotations: { 'kt/user': owner.user, 'kt/host': owner.host, 'kt/version': owner.version },
+    ...(uid === undefined ? {} : { ownerReferences: [{ apiVersion: 'v1', kind: 'Service', name, uid }] }),
+  };
+}
+
+export function originService(plan: TakeoverPlan, owner: TakeoverOwner): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: metadata(plan, owner, 'origin'),
+    spec: { selector: plan.original.spec.selector, ports: originPorts(plan.original) },
+  };
+}
+
+/** The same ports, without what only one Service can have (nodePort). */
+export const originPorts = (service: ServiceObject): object[] =>
+  (service.spec.ports ?? []).map(({ name, protocol, port, targetPort, appProtocol }) => ({
+    port,
+    ...(name === undefined ? {} : { name }),
+    ...(protocol === undefined ? {} : { protocol }),
+    ...(targetPort === undefined ? {} : { targetPort }),
+    ...(appProtocol === undefined ? {} : { appProtocol }),
+  }));
+
+export interface IngressDeploymentOptions extends AgentPlacement {
+  readonly code: string;
+  /** ClusterIP of the origin Service; null for a preview. */
+  readonly origin: string | null;
+}
+
+export function ingressDeployment(plan: TakeoverPlan, owner: TakeoverOwner, options: IngressDeploymentOptions): object {
+  const listeners = listenersOf(plan.listens);
+  const config = { service: plan.service, origin: options.origin, healthPort: plan.healthPort, listeners };
+  // A named target port is looked up by its name in each pod.
+  const named = plan.listens.filter(({ targetName }) => targetName !== undefined);
+  const unique = new Map(named.map((port) => [port.targetName, port]));
+  const labels = {
+    ...agentLabels(plan.service),
+    'app.kubernetes.io/name': 'kt-agent',
+    'sidecar.istio.io/inject': 'false',
+  };
+  const spec = agentPodSpec({
+    ...options,
+    restartPolicy: 'Always',
+    graceSeconds: GRACE_S,
+    env: { KT_INGRESS: JSON.stringify(config), KT_LINK_PORT: String(plan.linkPort) },
+    ports: [...unique.values()].map(({ targetName, listen, protocol }) => ({
+      name: targetName,
+      containerPort: listen,
+      protocol,
+    })),
+    readinessProbe: { httpGet: { path: '/', port: plan.healthPort }, periodSeconds: 1, failureThreshold: 2 },
+    // Safe and allowed at every level of Pod Security, yet some policy engines forbid any sysctl: only where it is needed.
+    ...(listeners.some(({ port }) => port < PRIVILEGED_BELOW)
+      ? { sysctls: [{ name: 'net.ipv4.ip_unprivileged_port_start', value: '0' }] }
+      : {}),
+  });
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: metadata(plan, owner, 'ingress'),
+    spec: {
+      replicas: 1,
+      revisionHistoryLimit: 0,
+      selector: { matchLabels: agentLabels(plan.service) },
+      strategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
+      template: {
+        metadata: { labels, annotations: { 'sidecar.istio.io/inject': 'false', 'linkerd.io/inject': 'disabled' } },
+        spec,
+      },
+    },
+  };
+}

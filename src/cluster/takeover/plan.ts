@@ -1,0 +1,147 @@
+// Plans a take-over: asks everything, refuses with the reason what can't be taken, changes nothing. `--plan` prints what comes out.
+// Carried out by apply.ts. Called by the modes exchange and mesh.
+import { KtError } from '../../errors.ts';
+import { checkAccess, forwardRights, missingRights, type Right } from '../access.ts';
+import { AGENT_LINK_PORT } from '../agent-pod.ts';
+import type { ClusterApi } from '../rest.ts';
+import { journalOf } from './journal.ts';
+import { agentLabels, nameFor } from './manifests.ts';
+import { list, type PodObject, podsPath, resolveService, selectorText } from './objects.ts';
+import { listenPorts, takenPorts } from './ports.ts';
+import type { ListenPort, ServiceObject, Step, TakeoverKind, TakeoverPlan, WantedPort } from './types.ts';
+
+export interface TakeoverRequest {
+  readonly kind: 'exchange' | 'mesh';
+  /** `orders`, `svc/orders`, `deploy/orders`, `pod/orders-0`. */
+  readonly target: string;
+  /** Empty: all TCP ports. */
+  readonly ports: readonly WantedPort[];
+}
+
+const RIGHTS: readonly Right[] = [
+  { verb: 'get', resource: 'services' },
+  { verb: 'create', resource: 'services' },
+  { verb: 'patch', resource: 'services' },
+  { verb: 'delete', resource: 'services' },
+  { verb: 'get', resource: 'pods' },
+  { verb: 'list', resource: 'pods' },
+  { verb: 'watch', resource: 'pods' },
+  { verb: 'get', resource: 'deployments', group: 'apps' },
+  { verb: 'create', resource: 'deployments', group: 'apps' },
+  { verb: 'delete', resource: 'deployments', group: 'apps' },
+];
+
+/** Rejects with RIGHTS_MISSING naming every verb that a take-over needs. */
+export async function checkTakeoverRights(api: ClusterApi, namespace: string): Promise<void> {
+  const denied = await checkAccess(api, namespace, [...RIGHTS, ...(await forwardRights(api))]);
+  if (denied.length > 0) throw missingRights(namespace, denied);
+}
+
+/** Rejects with RIGHTS_MISSING, SERVICE_NOT_FOUND, SERVICE_REFUSED, SERVICE_HELD or USAGE before anything was changed. */
+export async function planTakeover(
+  api: ClusterApi,
+  namespace: string,
+  { kind, target, ports: wanted }: TakeoverRequest,
+): Promise<TakeoverPlan> {
+  await checkTakeoverRights(api, namespace);
+  const original = await resolveService(api, namespace, target);
+  const { name } = original.metadata;
+  refuse(original, namespace);
+  const journal = journalOf(original);
+  if (journal === 'unreadable')
+    throw new KtError('SERVICE_HELD', `${name} was taken over by a newer kt`, { hint: 'use that version' });
+  const pods = journal ? [] : await podsOf(api, namespace, original);
+  const listens = journal?.listens ?? listenPorts(name, original.spec.ports ?? [], namedPorts(pods));
+  const [linkPort = AGENT_LINK_PORT, healthPort = AGENT_LINK_PORT + 1] = freePorts(listens);
+  const plan = {
+    kind,
+    namespace,
+    service: name,
+    original,
+    ports: takenPorts(name, listens, wanted),
+    listens,
+    linkPort: journal?.linkPort ?? linkPort,
+    healthPort,
+    joins: journal !== undefined,
+    warnings: warnings(original, pods),
+  };
+  return { ...plan, steps: plan.joins ? [] : stepsOf(plan) };
+}
+
+function refuse({ metadata: { name, annotations, labels }, spec }: ServiceObject, namespace: string): void {
+  const no = (why: string, hint?: string): KtError =>
+    new KtError(
+      'SERVICE_REFUSED',
+      `${name} in '${namespace}' can't be taken over: ${why}`,
+      hint === undefined ? {} : { hint },
+    );
+  if (labels?.['kt/role'] !== undefined)
+    throw no(`it is kt's own (${labels['kt/role']} of ${labels['kt/service'] ?? '?'})`);
+  if (spec.type === 'ExternalName')
+    throw no(
+      `it is an ExternalName for ${spec.externalName ?? '?'} and has no pods`,
+      'kt preview NAME makes a new Service',
+    );
+  if (Object.keys(spec.selector ?? {}).length === 0)
+    throw no('it has no selector: its endpoints were written by hand', 'kt preview NAME makes a new Service');
+  if (annotations?.['kt-selector'] !== undefined)
+    throw new KtError('SERVICE_HELD', `${name} in '${namespace}' is held by kt-connect`, {
+      hint: `kt recover ${name} gives it back, if nobody uses it any more`,
+    });
+}
+
+const podsOf = (api: ClusterApi, namespace: string, { spec }: ServiceObject): Promise<PodObject[]> =>
+  list<PodObject>(api, podsPath(namespace), selectorText(spec.selector ?? {}));
+
+function namedPorts(pods: readonly PodObject[]): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const { spec } of pods)
+    for (const { ports } of spec?.containers ?? [])
+      for (const { name, containerPort } of ports ?? [])
+        if (name !== undefined && !found.has(name)) found.set(name, containerPort);
+  return found;
+}
+
+/** For the link and for the health probe: the usual ones, unless the Service has them. */
+function freePorts(listens: readonly ListenPort[]): number[] {
+  const taken = new Set(listens.map(({ listen }) => listen));
+  return Array.from({ length: taken.size + 2 }, (_, index) => AGENT_LINK_PORT + index).filter(
+    (port) => !taken.has(port),
+  );
+}
+
+function warnings({ metadata: { name }, spec }: ServiceObject, pods: readonly PodObject[]): string[] {
+  const texts: string[] = [];
+  if (spec.internalTrafficPolicy === 'Local')
+    texts.push(
+      `${name} has internalTrafficPolicy Local: callers on other nodes than the agent's get no answer meanwhile`,
+    );
+  if (spec.externalTrafficPolicy === 'Local')
+    texts.push(`${name} has externalTrafficPolicy Local: from outside only the agent's node answers meanwhile`);
+  if (spec.clusterIP === 'None') {
+    if (pods.some((pod) => pod.spec?.hostname !== undefined && pod.spec.subdomain === name))
+      throw new KtError(
+        'SERVICE_REFUSED',
+        `${name} can't be taken over: it is headless and its pods have names of their own (${pods[0]?.metadata.name ?? 'pod'}.${name}), which would not resolve meanwhile`,
+        { hint: 'kt forward reaches the pods; kt preview makes a new Service' },
+      );
+    texts.push(`${name} is headless: callers notice the change only when their DNS answer is too old, up to 30 s`);
+  }
+  return texts;
+}
+
+function stepsOf({ service, kind }: { service: string; kind: TakeoverKind }): Step[] {
+  const [origin, ingress] = [nameFor(service, 'origin'), nameFor(service, 'ingress')];
+  const selector = selectorText(agentLabels(service));
+  return [
+    { text: `create service/${origin} (the original selector and ports)`, undo: `delete service/${origin}` },
+    {
+      text: `create deployment/${ingress} (the agent, 1 pod) and wait until it is ready`,
+      undo: `delete deployment/${ingress}`,
+    },
+    {
+      text: `patch service/${service}: selector → ${selector}, annotation kt/journal (${kind})`,
+      undo: `patch service/${service}: the original selector, no annotation`,
+    },
+  ];
+}

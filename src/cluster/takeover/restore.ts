@@ -1,0 +1,112 @@
+// Gives a taken Service back: one patch, then the agent drains and goes, the origin Service last. Needs nothing but the journal on the
+// Service, so anybody can do it, again, and after any part of it was done. Called by modes/hold.ts and modes/recover.ts.
+import { KtError } from '../../errors.ts';
+import type { ClusterApi } from '../rest.ts';
+import { journalOf } from './journal.ts';
+import { agentLabels, nameFor } from './manifests.ts';
+import { agentPods, deploymentPath, find, list, servicePath, statusCode } from './objects.ts';
+import { JOURNAL_ANNOTATION, type ServiceObject } from './types.ts';
+
+/** Attempts of the patch when others write the Service at the same time (409). */
+const CONFLICTS_MAX = 8;
+/** Milliseconds for the original pods to be the Service's endpoints again; the controller needs some 100. */
+const ENDPOINTS_MS = 10_000;
+/** Milliseconds until every kube-proxy has heard of it: its sync period is 1 s. */
+const SETTLE_MS = 1_200;
+/** Milliseconds for the agent's pods to drain and end; they have 30 s. */
+const DRAIN_MS = 35_000;
+const POLL_MS = 200;
+
+export interface RestoreOptions {
+  readonly onStep?: (text: string) => void;
+}
+
+/** True: it was taken and is given back now; false: it was not taken. Rejects with SERVICE_NOT_RESTORED or what the API said. */
+export async function restoreService(
+  api: ClusterApi,
+  namespace: string,
+  service: string,
+  { onStep }: RestoreOptions = {},
+): Promise<boolean> {
+  onStep?.(`patch service/${service}: the original selector`);
+  const restored = await patchBack(api, namespace, service);
+  if (restored) {
+    await endpointsReturned(api, namespace, service);
+    await pause(SETTLE_MS);
+  }
+  onStep?.(`delete deployment/${nameFor(service, 'ingress')} and service/${nameFor(service, 'origin')}`);
+  await removeLeftovers(api, namespace, service);
+  return restored;
+}
+
+async function patchBack(api: ClusterApi, namespace: string, service: string): Promise<boolean> {
+  const path = servicePath(namespace, service);
+  for (let attempt = 1; ; attempt += 1) {
+    const current = await find<ServiceObject>(api, path);
+    const journal = current && journalOf(current);
+    if (journal === undefined) return false;
+    if (journal === 'unreadable')
+      throw new KtError('SERVICE_NOT_RESTORED', `the journal on ${service} is of a newer kt`, {
+        hint: 'use that version',
+      });
+    try {
+      const body = restorePatch(current as ServiceObject, journal.selector);
+      await api.request('PATCH', path, { body, contentType: 'application/merge-patch+json' });
+      return true;
+    } catch (error) {
+      if (statusCode(error) !== 409 || attempt >= CONFLICTS_MAX) throw error;
+    }
+  }
+}
+
+/** A selector that is not ours any more was written by a redeploy, and is the one to keep. */
+export function restorePatch(current: ServiceObject, selector: Readonly<Record<string, string>>): object {
+  const metadata = { resourceVersion: current.metadata.resourceVersion, annotations: { [JOURNAL_ANNOTATION]: null } };
+  const now = current.spec.selector ?? {};
+  const ours = Object.entries(agentLabels(current.metadata.name)).every(([key, value]) => now[key] === value);
+  if (!ours) return { metadata };
+  const gone = Object.fromEntries(Object.keys(now).map((key) => [key, null]));
+  return { metadata, spec: { selector: { ...gone, ...selector } } };
+}
+
+interface EndpointSlice {
+  readonly endpoints?: readonly {
+    readonly conditions?: { readonly ready?: boolean };
+    readonly targetRef?: { readonly name?: string };
+  }[];
+}
+
+/** Until the agent's pods are no endpoints any more. Without the right to look, or at the limit, it goes on: the settle time follows. */
+async function endpointsReturned(api: ClusterApi, namespace: string, service: string): Promise<void> {
+  const path = `/apis/discovery.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/endpointslices`;
+  const end = performance.now() + ENDPOINTS_MS;
+  try {
+    const agents = new Set((await agentPods(api, namespace, service)).map(({ metadata }) => metadata.name));
+    while (performance.now() < end) {
+      const slices = await list<EndpointSlice>(api, path, `kubernetes.io/service-name=${service}`);
+      const names = slices.flatMap(({ endpoints = [] }) => endpoints).map(({ targetRef }) => targetRef?.name ?? '');
+      if (!names.some((name) => agents.has(name))) return;
+      await pause(POLL_MS);
+    }
+  } catch {
+    // It only shortens the wait.
+  }
+}
+
+/** Deletes the agent, waits while it drains, then the way to the original pods. What is gone already is no error. */
+export async function removeLeftovers(api: ClusterApi, namespace: string, service: string): Promise<void> {
+  await remove(api, deploymentPath(namespace, nameFor(service, 'ingress')));
+  const end = performance.now() + DRAIN_MS;
+  while (performance.now() < end && (await agentPods(api, namespace, service)).length > 0) await pause(POLL_MS);
+  await remove(api, servicePath(namespace, nameFor(service, 'origin')));
+}
+
+async function remove(api: ClusterApi, path: string): Promise<void> {
+  try {
+    await api.request('DELETE', path, { body: { propagationPolicy: 'Background' } });
+  } catch (error) {
+    if (statusCode(error) !== 404) throw error;
+  }
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
