@@ -2,6 +2,7 @@
 // `kt status` does not pay for what `kt connect` needs. Called by main.ts.
 import yargs from 'yargs';
 import { KtError } from '../errors.ts';
+import { withHoldOptions, withMeshOptions } from './hold-options.ts';
 import { type Arguments, GLOBAL_OPTIONS, withSessionOptions } from './options.ts';
 
 /** A command gets its arguments and gives the exit code. */
@@ -36,6 +37,28 @@ export async function run(argv: readonly string[], version: string): Promise<num
       'Start a program that sees the cluster: kt run -- mvn spring-boot:run',
       (y) => withSessionOptions(y),
       start(async () => (await import('./commands/run.ts')).runProgram),
+    )
+    .command(
+      'exchange [target..]',
+      'All requests to a Service come to this laptop: kt exchange orders --expose 8080',
+      (y) => withHoldOptions(y),
+      start(async () => (await import('./commands/hold.ts')).exchange),
+    )
+    .command(
+      'mesh [target..]',
+      'Requests with a header come to this laptop, the others do not notice: kt mesh orders --versionMark anna',
+      (y) => withMeshOptions(y),
+      start(async () => (await import('./commands/hold.ts')).mesh),
+    )
+    .command(
+      'recover [service]',
+      'Give Services back to their original pods whose holder is gone',
+      (y) =>
+        y
+          .positional('service', { type: 'string' })
+          .option('session', { type: 'string', hidden: true })
+          .option('force', { type: 'boolean', default: false, describe: 'also where somebody holds it' }),
+      start(async () => (await import('./commands/recover.ts')).recover),
     )
     .command(
       'status',

@@ -40,6 +40,26 @@ export type SessionEvent =
       readonly pod: string;
       readonly reason?: string;
     }
+  /** A Service's traffic comes to this laptop from now on. */
+  | {
+      readonly type: 'holding';
+      readonly service: string;
+      readonly kind: 'exchange' | 'mesh' | 'preview';
+      /** `VERSION: anna`; null: all requests. */
+      readonly mark: string | null;
+      readonly ports: readonly { readonly port: number; readonly local: number; readonly protocol: 'TCP' | 'UDP' }[];
+    }
+  /** The links to the agent of a Service that is held. */
+  | {
+      readonly type: 'inbound';
+      readonly service: string;
+      readonly state: 'up' | 'down' | 'retry' | 'spare';
+      readonly reason?: string;
+      readonly code?: ErrorCode;
+    }
+  | { readonly type: 'evicted'; readonly service: string; readonly by: string }
+  /** `restored: false`: others are still on it. */
+  | { readonly type: 'released'; readonly service: string; readonly restored: boolean; readonly remaining?: string }
   | { readonly type: 'warning'; readonly message: string; readonly hint?: string }
   | { readonly type: 'error'; readonly code: ErrorCode; readonly message: string; readonly hint?: string }
   | {

@@ -24,6 +24,29 @@ export function plainLines(event: SessionEvent, verbose: boolean): string[] {
       if (event.state === 'up') return ['  ● link up'];
       if (event.state === 'down') return [`  ○ link down: ${event.reason ?? 'no reason given'}; new connections wait`];
       return verbose && event.state === 'retry' ? [`    next try: ${event.reason ?? ''}`] : [];
+    case 'holding':
+      return [
+        `${event.kind === 'preview' ? 'Previewing' : event.kind === 'mesh' ? 'Meshing' : 'Exchanging'} ${event.service}: ${event.mark === null ? 'all requests come' : 'requests with the header below come'} to this laptop`,
+        ...(event.mark === null ? [] : [`  ${event.mark}`]),
+        ...event.ports.map(
+          ({ port, local, protocol }) =>
+            `  ${event.service}:${port} → localhost:${local}${protocol === 'UDP' ? ' (UDP)' : ''}`,
+        ),
+        'Press Ctrl-C to end.',
+      ];
+    case 'inbound':
+      if (event.state === 'up') return verbose ? [`  ● link to the agent of ${event.service} up`] : [];
+      if (event.state === 'down')
+        return [
+          `  ○ link to the agent of ${event.service} down: ${event.reason ?? 'no reason given'}; the original pods answer meanwhile`,
+        ];
+      return [];
+    case 'evicted':
+      return [`  ! ${event.by} took ${event.service} over`];
+    case 'released':
+      return event.restored
+        ? [`  ✓ ${event.service} is as it was`]
+        : [`  ✓ ${event.service}: left; still on it: ${event.remaining ?? 'others'}`];
     case 'agent':
       return event.state === 'lost'
         ? [`  ○ agent ${event.pod} is lost: ${event.reason ?? ''}; making another one`]

@@ -1,0 +1,49 @@
+// `kt recover`: gives Services back whose holder is gone. See modes/recover.ts for what is safe.
+import { loadClusterConfig } from '../../cluster/config.ts';
+import { ClusterApi } from '../../cluster/rest.ts';
+import { type Recovered, recoverAll, recoverService } from '../../modes/recover.ts';
+import type { Arguments } from '../options.ts';
+import { outputOf } from '../output.ts';
+
+export async function recover(args: Arguments): Promise<number> {
+  const output = outputOf(args);
+  try {
+    const named = (name: string): Record<string, string> =>
+      typeof args[name] === 'string' ? { [name]: args[name] } : {};
+    const config = await loadClusterConfig({ ...named('kubeconfig'), ...named('context'), ...named('namespace') });
+    const api = new ClusterApi(config);
+    try {
+      const options = {
+        session: typeof args['session'] === 'string' ? args['session'] : undefined,
+        force: args['force'] === true,
+      };
+      const service = args['service'];
+      const results =
+        typeof service === 'string'
+          ? [await recoverService(api, config.namespace, service.replace(/^(svc|services?)\//, ''), options)]
+          : await recoverAll(api, config.namespace, options);
+      output.result(
+        { recovered: results },
+        results.length === 0 ? [`no Service of ${config.namespace} is taken over`] : results.map(line),
+      );
+    } finally {
+      api.close();
+    }
+    return 0;
+  } catch (error) {
+    return output.failure(error);
+  }
+}
+
+function line({ service, outcome, by }: Recovered): string {
+  switch (outcome) {
+    case 'restored':
+      return `${service} is given back to its original pods`;
+    case 'cleaned':
+      return `${service}: what an unfinished take-over left is removed`;
+    case 'held':
+      return `${service} is held by ${by ?? 'somebody'}: left as it is (--force gives it back all the same)`;
+    default:
+      return `${service} was not taken over: nothing to do`;
+  }
+}

@@ -1,0 +1,92 @@
+// The flags of exchange and mesh, and what they become. The shared ones are options.ts.
+import { randomBytes } from 'node:crypto';
+import type { Argv } from 'yargs';
+import { parseExpose } from '../cluster/takeover/ports.ts';
+import { KtError } from '../errors.ts';
+import type { HoldRequest } from '../modes/hold.ts';
+import type { Match } from '../netstack/link/control.codec.ts';
+import { type Arguments, withSessionOptions } from './options.ts';
+
+/** kt-connect's default name of the header. */
+const MARK_NAME = 'VERSION';
+
+export function withHoldOptions<T>(yargs: Argv<T>): Argv<T> {
+  withSessionOptions(yargs)
+    .positional('target', {
+      type: 'string',
+      array: true,
+      describe: 'NAME, svc/NAME, deploy/NAME or pod/NAME; several are fine',
+    })
+    .options({
+      expose: {
+        type: 'string',
+        array: true,
+        alias: 'e',
+        describe: 'ports: REMOTE or LOCAL:REMOTE (number or name); all TCP ports without it',
+      },
+      plan: { type: 'boolean', default: false, describe: 'print what would be changed, and change nothing' },
+      'take-over': { type: 'boolean', default: false, describe: 'take it from whoever holds it; they are told' },
+      'skip-port-checking': {
+        type: 'boolean',
+        default: false,
+        describe: 'start although nothing listens on the local port yet',
+      },
+      'recover-wait-time': { type: 'number', hidden: true },
+    });
+  return yargs;
+}
+
+export function withMeshOptions<T>(yargs: Argv<T>): Argv<T> {
+  withHoldOptions(yargs).options({
+    'version-mark': {
+      type: 'string',
+      describe: 'the mark: VALUE, NAME: or NAME:VALUE (header VERSION and a random value without it)',
+    },
+    header: { type: 'string', describe: 'the same as NAME=VALUE' },
+  });
+  return yargs;
+}
+
+export function targetsOf(args: Arguments): string[] {
+  const value = args['target'];
+  const targets = (Array.isArray(value) ? value : [value])
+    .flatMap((one) => String(one ?? '').split(','))
+    .filter((one) => one !== '');
+  if (targets.length === 0) throw new KtError('USAGE', 'name a Service', { hint: 'kt exchange orders --expose 8080' });
+  return targets;
+}
+
+export function holdRequests(args: Arguments, kind: 'exchange' | 'mesh'): HoldRequest[] {
+  const expose = args['expose'];
+  const ports = parseExpose(Array.isArray(expose) ? expose.map(String) : []);
+  const match: Match = kind === 'exchange' ? { kind: 'all' } : markOf(args);
+  return targetsOf(args).map((target) => ({
+    kind,
+    target,
+    ports,
+    match,
+    takeOver: args['takeOver'] === true,
+    skipPortChecking: args['skipPortChecking'] === true,
+  }));
+}
+
+/** `v`, `k:`, `k:v`, nothing (kt-connect's forms), or --header k=v. Throws USAGE. */
+export function markOf(args: Arguments): Match {
+  const random = randomBytes(3).toString('hex');
+  const header = args['header'];
+  const mark = args['versionMark'];
+  let [name, value] = [MARK_NAME, random];
+  if (typeof header === 'string') {
+    const at = header.search(/[=:]/);
+    if (at < 1) throw new KtError('USAGE', `--header takes NAME=VALUE and got '${header}'`);
+    [name, value] = [header.slice(0, at), header.slice(at + 1).trim()];
+  } else if (typeof mark === 'string' && mark !== '') {
+    const at = mark.indexOf(':');
+    if (at < 0) value = mark;
+    else [name, value] = [mark.slice(0, at) || MARK_NAME, mark.slice(at + 1) || random];
+  }
+  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name))
+    throw new KtError('USAGE', `'${name}' can't be the name of a header`);
+  if (value === '' || /\p{Cc}/u.test(value)) throw new KtError('USAGE', `'${value}' can't be the value of a header`);
+  return { kind: 'header', name, value };
+}

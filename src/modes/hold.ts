@@ -1,0 +1,160 @@
+// Holds one Service for this laptop: plan → apply → link → (traffic) → leave → restore if nobody else is on it. Used by exchange and mesh.
+// Ends by its signal; what was done is undone then, also in the middle. After kill -9 the agent goes on as the way to the original pods,
+// and `kt recover` (the janitor of this session starts it) gives the Service back.
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { asset } from '../assets.ts';
+import type { AgentPlacement } from '../cluster/agent-pod.ts';
+import type { ClusterApi } from '../cluster/rest.ts';
+import { applyTakeover } from '../cluster/takeover/apply.ts';
+import { checkTakeoverRights, planTakeover } from '../cluster/takeover/plan.ts';
+import { restoreService } from '../cluster/takeover/restore.ts';
+import type { TakeoverPlan, WantedPort } from '../cluster/takeover/types.ts';
+import { asKtError, KtError } from '../errors.ts';
+import type { Match } from '../netstack/link/control.codec.ts';
+import type { EventSink } from '../session/events.ts';
+import { IngressLink } from '../session/inbound/ingress-link.ts';
+import { connectLocal } from '../session/inbound/serve-inbound.ts';
+import { userName } from '../session/who.ts';
+import { recoverService } from './recover.ts';
+
+export interface HoldContext {
+  readonly api: ClusterApi;
+  readonly namespace: string;
+  readonly session: string;
+  readonly version: string;
+  readonly placement: AgentPlacement;
+  readonly startLimitMs: number;
+  readonly emit: EventSink;
+  readonly signal: AbortSignal;
+}
+
+export interface HoldRequest {
+  readonly kind: 'exchange' | 'mesh';
+  readonly target: string;
+  readonly ports: readonly WantedPort[];
+  readonly match: Match;
+  readonly takeOver: boolean;
+  /** Do not ask whether something listens on the local ports: `kt run` starts it later, and until then the original pods answer. */
+  readonly skipPortChecking: boolean;
+}
+
+export interface Held {
+  readonly plan: TakeoverPlan;
+  /** Gives it up; rejects with SERVICE_NOT_RESTORED where something is left. Safe to call again. */
+  release(): Promise<void>;
+}
+
+/** Refuses before anything is changed, with the reason. */
+export async function planHold({ api, namespace }: HoldContext, request: HoldRequest): Promise<TakeoverPlan> {
+  await checkTakeoverRights(api, namespace);
+  const plan = await planTakeover(api, namespace, request);
+  if (!request.skipPortChecking) await checkLocalPorts(plan);
+  return plan;
+}
+
+async function checkLocalPorts({ ports }: TakeoverPlan): Promise<void> {
+  for (const { local, protocol } of ports) {
+    if (protocol === 'UDP') continue;
+    const socket = await connectLocal(local).catch(() => undefined);
+    if (socket === undefined)
+      throw new KtError('LISTEN_FAILED', `nothing listens on the local port ${local}`, {
+        hint: 'start your service first, name its port with --expose LOCAL:REMOTE, or skip this with --skipPortChecking',
+      });
+    socket.destroy();
+  }
+}
+
+export async function hold(context: HoldContext, request: HoldRequest, plan: TakeoverPlan): Promise<Held> {
+  const { api, namespace, session, version, emit, signal } = context;
+  const { service, kind } = plan;
+  for (const message of plan.warnings) emit({ type: 'warning', message });
+  const step = (state: 'started' | 'waiting' | 'done' | 'failed', text: string, ms?: number): void =>
+    emit({ type: 'step', id: service, state, text, ...(ms === undefined ? {} : { ms }) });
+  const started = performance.now();
+  const text = plan.joins ? `joining the agent of ${service}` : `taking ${service} over`;
+  step('started', text);
+  const link = new IngressLink({
+    api,
+    namespace,
+    service,
+    linkPort: plan.linkPort,
+    session,
+    version,
+    takeOver: request.takeOver,
+    rules: plan.ports.map(({ listen, protocol, local }) => ({
+      id: `${listen}-${protocol}`,
+      port: listen,
+      protocol,
+      match: request.match,
+      local,
+    })),
+    onChange: ({ state, reason }) =>
+      emit({ type: 'inbound', service, state, ...(reason ? { reason: reason.message, code: reason.code } : {}) }),
+    onEvicted: (by) => emit({ type: 'evicted', service, by }),
+    onStream: (peer) => emit({ type: 'debug', message: `${service}: from ${peer}` }),
+  });
+  let releasing: Promise<void> | undefined;
+  const release = (): Promise<void> => {
+    releasing ??= giveUp(context, service, link);
+    return releasing;
+  };
+  try {
+    const owner = { session, version, user: userName(), host: hostname() };
+    const code = readFileSync(asset('agent.mjs'), 'utf8');
+    await applyTakeover(api, plan, {
+      ...context.placement,
+      owner,
+      code,
+      limitMs: context.startLimitMs,
+      signal,
+      onStep: (one) => step('started', one),
+      onWaiting: (reason) => step('waiting', reason),
+    });
+    await link.start(signal);
+  } catch (error) {
+    step('failed', text);
+    const known = asKtError(error);
+    // Refused by the holder, or never there: what was made by us is given back, what others hold stays.
+    if (known.code === 'SERVICE_HELD' || plan.joins) link.close();
+    else await release().catch(() => undefined);
+    throw known;
+  }
+  step('done', text, performance.now() - started);
+  emit({
+    type: 'holding',
+    service,
+    kind,
+    mark: request.match.kind === 'header' ? `${request.match.name}: ${request.match.value}` : null,
+    ports: plan.ports.map(({ servicePort, local, protocol }) => ({ port: servicePort, local, protocol })),
+  });
+  return { plan, release };
+}
+
+async function giveUp(
+  { api, namespace, emit, session }: HoldContext,
+  service: string,
+  link: IngressLink,
+): Promise<void> {
+  const others = await link.leave().catch(() => undefined);
+  link.close();
+  if (others !== undefined && others.length > 0) {
+    const remaining = others.map(({ user, host }) => `${user} on ${host}`).join(', ');
+    emit({ type: 'released', service, restored: false, remaining });
+    return;
+  }
+  try {
+    // Nobody could be asked: `recover` decides by what the agent says, and waits for nobody who is alive.
+    if (others === undefined) await recoverService(api, namespace, service, { session });
+    else
+      await restoreService(api, namespace, service, {
+        onStep: (text) => emit({ type: 'step', id: service, state: 'started', text }),
+      });
+    emit({ type: 'released', service, restored: true });
+  } catch (error) {
+    throw new KtError('SERVICE_NOT_RESTORED', `${service} is not given back yet: ${asKtError(error).message}`, {
+      hint: `it goes on answering from its original pods; \`kt recover ${service}\` gives it back`,
+      cause: error,
+    });
+  }
+}

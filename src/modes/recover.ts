@@ -1,0 +1,132 @@
+// The mode `recover`: makes taken Services whole whose holder is gone, removes what an unfinished take-over left, and repairs what kt-connect
+// leaves. Never touches a Service that somebody alive holds, except for the one session that it is told is dead.
+// Called by the command, by the janitor of a killed session, and by modes/hold.ts when it can't ask the agent.
+import { randomBytes } from 'node:crypto';
+import type { ClusterApi } from '../cluster/rest.ts';
+import { journalOf } from '../cluster/takeover/journal.ts';
+import { nameFor } from '../cluster/takeover/manifests.ts';
+import { agentPods, find, isReady, list, servicePath } from '../cluster/takeover/objects.ts';
+import { removeLeftovers, restoreService } from '../cluster/takeover/restore.ts';
+import { LABEL_SERVICE, type ServiceObject } from '../cluster/takeover/types.ts';
+import { asKtError, KtError } from '../errors.ts';
+import type { Holder } from '../netstack/link/control.codec.ts';
+import { IngressLink } from '../session/inbound/ingress-link.ts';
+
+/** Milliseconds since its creation after which an origin without a journal is no take-over in progress any more. */
+const UNFINISHED_MS = 120_000;
+/** Milliseconds for the agent's answer. */
+const ASK_MS = 5_000;
+
+export interface RecoverOptions {
+  /** A session that is known to be dead: its rules do not count. */
+  readonly session?: string | undefined;
+  /** Restore also where somebody alive holds it. */
+  readonly force?: boolean | undefined;
+}
+
+export interface Recovered {
+  readonly service: string;
+  /** restored: given back. held: somebody is on it. cleaned: remains of an unfinished take-over are gone. untouched: kt has not taken it. */
+  readonly outcome: 'restored' | 'held' | 'cleaned' | 'untouched';
+  readonly by?: string;
+}
+
+/** One Service, by its name. */
+export async function recoverService(
+  api: ClusterApi,
+  namespace: string,
+  name: string,
+  options: RecoverOptions = {},
+): Promise<Recovered> {
+  const service = await find<ServiceObject>(api, servicePath(namespace, name));
+  const origin = await find<ServiceObject>(api, servicePath(namespace, nameFor(name, 'origin')));
+  if (!service && !origin)
+    throw new KtError('SERVICE_NOT_FOUND', `there is no Service '${name}' in the namespace '${namespace}'`);
+  if (service && (await recoverKtConnect(api, namespace, service))) return { service: name, outcome: 'restored' };
+  const journal = service && journalOf(service);
+  if (journal === undefined) {
+    if (!origin) return { service: name, outcome: 'untouched' };
+    const { labels, creationTimestamp } = origin.metadata;
+    const dead =
+      options.force === true || (options.session !== undefined && labels?.['kt/session'] === options.session);
+    if (!dead && Date.now() - Date.parse(creationTimestamp ?? '') < UNFINISHED_MS)
+      return { service: name, outcome: 'held', by: holderText(origin) };
+    await removeLeftovers(api, namespace, name);
+    return { service: name, outcome: 'cleaned' };
+  }
+  if (!options.force) {
+    const linkPort = journal === 'unreadable' ? undefined : journal.linkPort;
+    const holders = linkPort === undefined ? [] : await holdersOf(api, namespace, name, linkPort, options.session);
+    if (holders.length > 0)
+      return { service: name, outcome: 'held', by: holders.map(({ user, host }) => `${user} on ${host}`).join(', ') };
+  }
+  await restoreService(api, namespace, name);
+  return { service: name, outcome: 'restored' };
+}
+
+/** Everything in the namespace that looks taken. */
+export async function recoverAll(
+  api: ClusterApi,
+  namespace: string,
+  options: RecoverOptions = {},
+): Promise<Recovered[]> {
+  const services = await list<ServiceObject>(api, servicePath(namespace));
+  const names = new Set<string>();
+  for (const service of services) {
+    const { name, labels, annotations } = service.metadata;
+    if (journalOf(service) !== undefined || annotations?.['kt-selector'] !== undefined) names.add(name);
+    else if (labels?.['kt/role'] === 'origin' && labels[LABEL_SERVICE] !== undefined) names.add(labels[LABEL_SERVICE]);
+  }
+  const results: Recovered[] = [];
+  for (const name of names) results.push(await recoverService(api, namespace, name, options));
+  return results;
+}
+
+const holderText = ({ metadata: { annotations = {} } }: ServiceObject): string =>
+  `${annotations['kt/user'] ?? 'somebody'} on ${annotations['kt/host'] ?? 'a laptop'}`;
+
+/** Who holds rules at the agent, after the dead session has left. No agent that answers: nobody. */
+export async function holdersOf(
+  api: ClusterApi,
+  namespace: string,
+  service: string,
+  linkPort: number,
+  dead?: string,
+): Promise<readonly Holder[]> {
+  if (!(await agentPods(api, namespace, service)).some(isReady)) return [];
+  const session = `recover-${randomBytes(4).toString('hex')}`;
+  const link = new IngressLink({ api, namespace, service, linkPort, session, version: '', rules: [] });
+  try {
+    await link.start(AbortSignal.timeout(ASK_MS));
+    return await (dead === undefined ? link.look() : link.leave(dead));
+  } catch (error) {
+    const known = asKtError(error);
+    if (known.code === 'SERVICE_HELD') return link.look();
+    throw new KtError('SERVICE_NOT_RESTORED', `the agent of ${service} can't be asked who holds it: ${known.message}`, {
+      hint: 'try again, or `kt recover --force` if you know that nobody does',
+      cause: known,
+    });
+  } finally {
+    link.close();
+  }
+}
+
+/** kt-connect keeps the selector in the annotation `kt-selector` and a lock in `kt-lock`. True: there was something to repair. */
+async function recoverKtConnect(api: ClusterApi, namespace: string, service: ServiceObject): Promise<boolean> {
+  const { name, annotations = {}, resourceVersion } = service.metadata;
+  const text = annotations['kt-selector'];
+  if (text === undefined) return false;
+  let selector: unknown;
+  try {
+    selector = JSON.parse(text);
+  } catch (cause) {
+    throw new KtError('SERVICE_NOT_RESTORED', `the annotation kt-selector of ${name} can't be read`, { cause });
+  }
+  const gone = Object.fromEntries(Object.keys(service.spec.selector ?? {}).map((key) => [key, null]));
+  const body = {
+    metadata: { resourceVersion, annotations: { 'kt-selector': null, 'kt-lock': null } },
+    spec: { selector: { ...gone, ...(selector as Record<string, string>) } },
+  };
+  await api.request('PATCH', servicePath(namespace, name), { body, contentType: 'application/merge-patch+json' });
+  return true;
+}
