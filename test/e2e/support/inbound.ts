@@ -1,0 +1,206 @@
+// What the tests of exchange and mesh need of the cluster: a Service of their own, callers inside of the cluster that never stop, and a local
+// service on the laptop. Used by test/e2e/{exchange,mesh,fail-open}.test.ts.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { execute, kubectl } from './kt.ts';
+
+const KUBECONFIGS = process.env['KT_E2E_KUBECONFIGS'] ?? '/var/lib/kcluster/kubeconfigs';
+/** Milliseconds for something that should happen soon. */
+const LIMIT_MS = 30_000;
+
+const SERVER = `const h=require('http');const s=h.createServer((q,r)=>{let n=0;q.on('data',c=>n+=c.length);q.on('end',()=>r.end(JSON.stringify({name:'pod',url:q.url,headers:q.headers,bytes:n})))});s.keepAliveTimeout=60000;s.listen(8080)`;
+
+/** A Deployment of two pods and its Service `name` (80 → http, 8081 → 8080). */
+export async function deployShop(name: string, namespace = 'shop'): Promise<void> {
+  const labels = { app: name, tier: 'test' };
+  const container = {
+    name: 'app',
+    image: 'node:24-slim',
+    command: ['node', '-e', SERVER],
+    ports: [{ name: 'http', containerPort: 8080 }],
+    readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 },
+    resources: { requests: { cpu: '10m', memory: '32Mi' }, limits: { cpu: '1', memory: '128Mi' } },
+    securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+  };
+  const spec = {
+    terminationGracePeriodSeconds: 0,
+    securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } },
+    containers: [container],
+  };
+  const items = [
+    {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name, namespace },
+      spec: { replicas: 2, selector: { matchLabels: labels }, template: { metadata: { labels }, spec } },
+    },
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name, namespace, annotations: { 'team/owner': 'tests' } },
+      spec: {
+        selector: labels,
+        ports: [
+          { name: 'web', port: 80, targetPort: 'http' },
+          { name: 'alt', port: 8081, targetPort: 8080 },
+        ],
+      },
+    },
+  ];
+  await kubectl(['create', '-f', '-'], 'dev', JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+  await kubectl(['-n', namespace, 'rollout', 'status', `deployment/${name}`, '--timeout=60s']);
+}
+
+export async function removeShop(name: string, namespace = 'shop'): Promise<void> {
+  await kubectl(['-n', namespace, 'delete', 'deployment,service', name, '--ignore-not-found', '--now']);
+}
+
+/** The Service as it must be again: everything but what the API server counts. */
+export async function snapshot(name: string, namespace = 'shop'): Promise<unknown> {
+  const service = JSON.parse(await kubectl(['-n', namespace, 'get', 'service', name, '-o', 'json'])) as {
+    metadata: Record<string, unknown>;
+  };
+  const { resourceVersion: _, generation: __, managedFields: ___, ...metadata } = service.metadata;
+  return { ...service, metadata };
+}
+
+/** What is left of kt for a Service. */
+export async function leftovers(name: string, namespace = 'shop'): Promise<string> {
+  return kubectl(['-n', namespace, 'get', 'service,deployment,pod', '-l', `kt/service=${name}`, '-o', 'name']);
+}
+
+/** A local service on the laptop that says its name. */
+export async function localApp(name: string, port = 0): Promise<Server & { port: number }> {
+  const server = createServer((incoming, response) => {
+    incoming.resume();
+    incoming.on('end', () => response.end(JSON.stringify({ name, url: incoming.url, headers: incoming.headers })));
+  });
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve));
+  return Object.assign(server, { port: (server.address() as AddressInfo).port });
+}
+
+export async function closeApp(server: Server): Promise<void> {
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+}
+
+async function gatewayPod(): Promise<string> {
+  return (await kubectl(['get', 'pods', '-l', 'app=gateway', '-o', 'jsonpath={.items[0].metadata.name}'])).trim();
+}
+
+/** One request from a pod; the answer's JSON, or the error's code. */
+export async function askFromPod(url: string, headers: Record<string, string> = {}): Promise<Record<string, unknown>> {
+  const script = `fetch(${JSON.stringify(url)},{headers:${JSON.stringify(headers)},signal:AbortSignal.timeout(8000)}).then(r=>r.text()).then(t=>console.log(t)).catch(e=>console.log(JSON.stringify({error:String(e.cause?.code??e.name)})))`;
+  const done = await execute('kubectl', [
+    '--kubeconfig',
+    join(KUBECONFIGS, 'dev'),
+    'exec',
+    await gatewayPod(),
+    '--',
+    'node',
+    '-e',
+    script,
+  ]);
+  try {
+    return JSON.parse(done.stdout) as Record<string, unknown>;
+  } catch {
+    return { text: done.stdout, error: done.stderr };
+  }
+}
+
+/**
+ * Callers in a pod that ask every 25 ms, one on new connections, one on kept-alive ones, until stopped. Each answer is a line
+ * `new laptop` or `kept !ECONNRESET`.
+ */
+export class Callers {
+  readonly lines: string[] = [];
+  readonly #child: ChildProcess;
+  readonly #waiting = new Set<() => void>();
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    let held = '';
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      held += text;
+      const lines = held.split('\n');
+      held = lines.pop() ?? '';
+      this.lines.push(...lines);
+      for (const look of this.#waiting) look();
+    });
+    child.stderr?.resume();
+  }
+
+  static async start(url: string, headers: Record<string, string> = {}): Promise<Callers> {
+    const script = `
+      const http=require('http');
+      const kept=new http.Agent({keepAlive:true,maxSockets:1});
+      const ask=(kind,agent)=>new Promise(done=>{
+        const q=http.get(${JSON.stringify(url)},{agent,headers:${JSON.stringify(headers)},timeout:8000},r=>{let t='';r.on('data',c=>t+=c);r.on('end',()=>{
+          let n;try{n=JSON.parse(t).name}catch{n='!'+r.statusCode}
+          console.log(kind+' '+n);done()});r.on('error',()=>{console.log(kind+' !broken');done()})});
+        q.on('timeout',()=>q.destroy(new Error('timeout')));
+        q.on('error',e=>{console.log(kind+' !'+(e.code??e.message));done()})});
+      const loop=async(kind,agent)=>{for(;;){await ask(kind,agent());await new Promise(r=>setTimeout(r,25))}};
+      loop('new',()=>new http.Agent({keepAlive:false}));loop('kept',()=>kept);
+      process.stdin.resume().on('end',()=>process.exit(0));`;
+    const child = spawn(
+      'kubectl',
+      ['--kubeconfig', join(KUBECONFIGS, 'dev'), 'exec', '-i', await gatewayPod(), '--', 'node', '-e', script],
+      { stdio: ['pipe', 'pipe', 'pipe'] },
+    );
+    const callers = new Callers(child);
+    await callers.seen(() => callers.lines.length > 4, 'the first answers');
+    return callers;
+  }
+
+  /** Waits until `fits` holds of the lines from `from` on. */
+  async seen(fits: (lines: readonly string[]) => boolean, what: string, from = 0): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(look);
+      };
+      const look = (): void => {
+        if (!fits(this.lines.slice(from))) return;
+        done();
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        done();
+        reject(new Error(`not seen: ${what}; the last answers: ${this.lines.slice(-10).join(', ')}`));
+      }, LIMIT_MS);
+      this.#waiting.add(look);
+      look();
+    });
+  }
+
+  /** Waits until both callers were answered by `name` five times in a row. */
+  async answeredBy(name: string, from = this.lines.length): Promise<void> {
+    const by = (kind: string) => (lines: readonly string[]) => {
+      const last = lines.filter((line) => line.startsWith(`${kind} `)).slice(-5);
+      return last.length === 5 && last.every((line) => line === `${kind} ${name}`);
+    };
+    await this.seen((lines) => by('new')(lines) && by('kept')(lines), `answers of ${name}`, from);
+  }
+
+  /** Failed requests from `from` on. */
+  failures(from = 0): string[] {
+    return this.lines.slice(from).filter((line) => line.includes('!'));
+  }
+
+  /** How many answered, and who. */
+  counts(from = 0): Record<string, number> {
+    const counts: Record<string, number> = {};
+    for (const line of this.lines.slice(from)) counts[line] = (counts[line] ?? 0) + 1;
+    return counts;
+  }
+
+  async stop(): Promise<void> {
+    this.#child.stdin?.end();
+    const limit = setTimeout(() => this.#child.kill('SIGKILL'), 5_000);
+    await new Promise((resolve) => this.#child.once('close', resolve));
+    clearTimeout(limit);
+  }
+}
