@@ -76,9 +76,10 @@ async function ingressAgent(text: string): Promise<void> {
   process.once('SIGTERM', () => {
     log('draining');
     draining = true;
+    // At once: the laptops move to the new pod while callers still come here.
+    server.drain();
     setTimeout(() => {
       listeners.stop();
-      server.drain();
       endWhen(() => listeners.connections() === 0, INGRESS_DRAIN_LIMIT_MS - LAG_MS);
     }, LAG_MS);
   });

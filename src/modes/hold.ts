@@ -132,7 +132,7 @@ export async function hold(context: HoldContext, request: HoldRequest, plan: Tak
 }
 
 async function giveUp(
-  { api, namespace, emit, session }: HoldContext,
+  { api, namespace, emit, session, version }: HoldContext,
   service: string,
   link: IngressLink,
 ): Promise<void> {
@@ -145,7 +145,7 @@ async function giveUp(
   }
   try {
     // Nobody could be asked: `recover` decides by what the agent says, and waits for nobody who is alive.
-    if (others === undefined) await recoverService(api, namespace, service, { session });
+    if (others === undefined) await recoverService(api, namespace, service, { session, version });
     else
       await restoreService(api, namespace, service, {
         onStep: (text) => emit({ type: 'step', id: service, state: 'started', text }),

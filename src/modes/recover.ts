@@ -16,8 +16,13 @@ import { IngressLink } from '../session/inbound/ingress-link.ts';
 const UNFINISHED_MS = 120_000;
 /** Milliseconds for the agent's answer. */
 const ASK_MS = 5_000;
+/** Milliseconds until the agent is sure that a session is dead: links without a byte are given up after 15 s. */
+const DEAD_MS = 20_000;
+const RETRY_MS = 300;
 
 export interface RecoverOptions {
+  /** Of this kt. */
+  readonly version: string;
   /** A session that is known to be dead: its rules do not count. */
   readonly session?: string | undefined;
   /** Restore also where somebody alive holds it. */
@@ -36,7 +41,7 @@ export async function recoverService(
   api: ClusterApi,
   namespace: string,
   name: string,
-  options: RecoverOptions = {},
+  options: RecoverOptions,
 ): Promise<Recovered> {
   const service = await find<ServiceObject>(api, servicePath(namespace, name));
   const origin = await find<ServiceObject>(api, servicePath(namespace, nameFor(name, 'origin')));
@@ -56,7 +61,7 @@ export async function recoverService(
   }
   if (!options.force) {
     const linkPort = journal === 'unreadable' ? undefined : journal.linkPort;
-    const holders = linkPort === undefined ? [] : await holdersOf(api, namespace, name, linkPort, options.session);
+    const holders = linkPort === undefined ? [] : await holdersOf(api, namespace, name, linkPort, options);
     if (holders.length > 0)
       return { service: name, outcome: 'held', by: holders.map(({ user, host }) => `${user} on ${host}`).join(', ') };
   }
@@ -65,11 +70,7 @@ export async function recoverService(
 }
 
 /** Everything in the namespace that looks taken. */
-export async function recoverAll(
-  api: ClusterApi,
-  namespace: string,
-  options: RecoverOptions = {},
-): Promise<Recovered[]> {
+export async function recoverAll(api: ClusterApi, namespace: string, options: RecoverOptions): Promise<Recovered[]> {
   const services = await list<ServiceObject>(api, servicePath(namespace));
   const names = new Set<string>();
   for (const service of services) {
@@ -91,23 +92,35 @@ export async function holdersOf(
   namespace: string,
   service: string,
   linkPort: number,
-  dead?: string,
+  { version, session: dead }: RecoverOptions,
 ): Promise<readonly Holder[]> {
   if (!(await agentPods(api, namespace, service)).some(isReady)) return [];
   const session = `recover-${randomBytes(4).toString('hex')}`;
-  const link = new IngressLink({ api, namespace, service, linkPort, session, version: '', rules: [] });
+  const link = new IngressLink({ api, namespace, service, linkPort, session, version, rules: [] });
   try {
     await link.start(AbortSignal.timeout(ASK_MS));
-    return await (dead === undefined ? link.look() : link.leave(dead));
+    return await (dead === undefined ? link.look() : leaveFor(link, dead));
   } catch (error) {
     const known = asKtError(error);
-    if (known.code === 'SERVICE_HELD') return link.look();
     throw new KtError('SERVICE_NOT_RESTORED', `the agent of ${service} can't be asked who holds it: ${known.message}`, {
       hint: 'try again, or `kt recover --force` if you know that nobody does',
       cause: known,
     });
   } finally {
     link.close();
+  }
+}
+
+/** The agent believes in a session for as long as its connection seems open: a process that was killed this moment, say. */
+async function leaveFor(link: IngressLink, dead: string): Promise<readonly Holder[]> {
+  for (const end = performance.now() + DEAD_MS; ; ) {
+    try {
+      return await link.leave(dead);
+    } catch (error) {
+      if (asKtError(error).code !== 'SERVICE_HELD') throw error;
+      if (performance.now() > end) return link.look();
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
   }
 }
 

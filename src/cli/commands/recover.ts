@@ -5,7 +5,7 @@ import { type Recovered, recoverAll, recoverService } from '../../modes/recover.
 import type { Arguments } from '../options.ts';
 import { outputOf } from '../output.ts';
 
-export async function recover(args: Arguments): Promise<number> {
+export async function recover(args: Arguments, version: string): Promise<number> {
   const output = outputOf(args);
   try {
     const named = (name: string): Record<string, string> =>
@@ -14,6 +14,7 @@ export async function recover(args: Arguments): Promise<number> {
     const api = new ClusterApi(config);
     try {
       const options = {
+        version,
         session: typeof args['session'] === 'string' ? args['session'] : undefined,
         force: args['force'] === true,
       };

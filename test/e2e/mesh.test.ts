@@ -1,0 +1,135 @@
+// Must: kt mesh on the real cluster, as dev: only marked requests come to the laptop (M1, M2), two developers on one Service (M3, M4), exchange
+// and mesh keep off each other (M5), several ports (M6), and what passes the agent unmarked is as before (websocket, h2c, SSE, raw TCP).
+import type { Server } from 'node:http';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  askFromPod,
+  Callers,
+  closeApp,
+  deployShop,
+  leftovers,
+  localApp,
+  removeShop,
+  snapshot,
+} from './support/inbound.ts';
+import { execute, kubectl, Laptop, type Running } from './support/kt.ts';
+
+const NAME = 'kt-t-mesh';
+const laptop = new Laptop();
+let anna: Server & { port: number };
+let ben: Server & { port: number };
+let before: unknown;
+
+beforeAll(async () => {
+  await removeShop(NAME);
+  await deployShop(NAME);
+  before = await snapshot(NAME);
+  anna = await localApp('anna');
+  ben = await localApp('ben');
+}, 120_000);
+afterAll(async () => {
+  await laptop.close();
+  await Promise.all([closeApp(anna), closeApp(ben)]);
+  await removeShop(NAME);
+});
+
+async function mesh(port: number, ...args: string[]): Promise<Running> {
+  const running = laptop.start(['mesh', NAME, '--expose', `${port}:80`, '--output', 'json', ...args]);
+  await running.event('holding');
+  return running;
+}
+
+const askedBy = async (headers: Record<string, string> = {}): Promise<unknown> =>
+  (await askFromPod(`http://${NAME}/`, headers))['name'];
+
+async function expectUntouched(): Promise<void> {
+  expect(await snapshot(NAME)).toEqual(before);
+  expect(await leftovers(NAME)).toBe('');
+}
+
+describe('mesh', { timeout: 120_000 }, () => {
+  test('M1, M3, M4: two developers with two marks; the same mark is refused; one leaves, the other stays; the last one restores', async () => {
+    const one = await mesh(anna.port, '--versionMark', 'anna');
+    const two = await mesh(ben.port, '--versionMark', 'ben');
+    const callers = await Callers.start(`http://${NAME}/`, { VERSION: 'ben' });
+    await callers.answeredBy('ben');
+    expect([
+      await askedBy(),
+      await askedBy({ version: 'anna' }),
+      await askedBy({ VERSION: 'ben' }),
+      await askedBy({ VERSION: 'x' }),
+    ]).toEqual(['pod', 'anna', 'ben', 'pod']);
+    expect(await askedBy({ baggage: 'user=1,version=anna' })).toBe('anna');
+    const third = laptop.start(['mesh', NAME, '--expose', `${anna.port}:80`, '--versionMark', 'anna']);
+    expect((await third.exited).code).toBe(3);
+    expect(third.stderr).toMatch(/holds requests with VERSION: anna/);
+    await one.stop();
+    expect([await askedBy({ VERSION: 'anna' }), await askedBy({ VERSION: 'ben' })]).toEqual(['pod', 'ben']);
+    await two.stop();
+    await callers.answeredBy('pod');
+    expect(callers.failures()).toEqual([]);
+    await callers.stop();
+    await expectUntouched();
+  });
+
+  test('M5: exchange on a meshed Service is refused, and the other way round; --take-over tells the loser', async () => {
+    const one = await mesh(anna.port, '--header', 'x-dev=anna');
+    const refused = laptop.start(['exchange', NAME, '--expose', `${ben.port}:80`]);
+    expect((await refused.exited).code).toBe(3);
+    expect(refused.stderr).toContain('holds requests with x-dev: anna');
+    const taker = laptop.start(['exchange', NAME, '--expose', `${ben.port}:80`, '--take-over', '--output', 'json']);
+    await taker.event('holding');
+    await one.event('evicted');
+    expect([await askedBy({ 'x-dev': 'anna' }), await askedBy()]).toEqual(['ben', 'ben']);
+    const back = laptop.start(['mesh', NAME, '--expose', `${anna.port}:80`]);
+    expect((await back.exited).code).toBe(3);
+    expect(back.stderr).toContain('holds all requests');
+    await one.stop();
+    expect(await askedBy()).toBe('ben');
+    await taker.stop();
+    await expectUntouched();
+  });
+
+  test.each([
+    [[], /^VERSION: [0-9a-f]{6}$/],
+    [['--versionMark', 'anna'], /^VERSION: anna$/],
+    [['--versionMark', 'x-lane:'], /^x-lane: [0-9a-f]{6}$/],
+    [['--version-mark', 'x-lane:blue'], /^x-lane: blue$/],
+  ])('M2: %j', async (args, mark) => {
+    const kt = laptop.start(['mesh', NAME, '--expose', `${anna.port}:80`, '--output', 'json', ...args]);
+    expect((await kt.event('holding')).mark).toMatch(mark);
+    await kt.stop();
+  });
+});
+
+describe('unmarked requests through a meshed Service are as before', { timeout: 120_000 }, () => {
+  const inGateway = async (script: string): Promise<string> => {
+    const pod = (
+      await kubectl(['get', 'pods', '-l', 'app=gateway', '-o', 'jsonpath={.items[0].metadata.name}'])
+    ).trim();
+    const config = `${process.env['KT_E2E_KUBECONFIGS'] ?? '/var/lib/kcluster/kubeconfigs'}/dev`;
+    const done = await execute('kubectl', ['--kubeconfig', config, 'exec', pod, '--', 'node', '-e', script], {
+      timeoutMs: 60_000,
+    });
+    return done.stdout + done.stderr;
+  };
+  const H2 = `const s=require('http2').connect('http://h2');const r=s.request({':method':'POST',':path':'/'});let t='',g;r.on('response',h=>g=h[':status']);r.on('trailers',h=>g+=' '+h['grpc-status']);r.on('data',c=>t+=c);r.on('end',()=>{console.log(g,t);s.close()});r.end('hello')`;
+  const EVENTS = `require('http').get('http://stream/events',r=>{let n=0;r.on('data',c=>{n+=1;if(n===2){console.log(r.headers['content-type'],r.headers['transfer-encoding']);process.exit()}})})`;
+  const RAW = `const s=require('net').connect(7000,'echo');s.end('hello');let t='';s.on('data',c=>t+=c);s.on('end',()=>console.log(t))`;
+  const BANNER = `const s=require('net').connect(7004,'echo');s.once('data',c=>{console.log(c.toString().trim());process.exit()})`;
+
+  test.each([
+    ['h2', 'h2c with trailers', H2],
+    ['stream', 'server-sent events', EVENTS],
+    ['echo', 'raw TCP with half-close', RAW],
+    ['echo', 'a server that speaks first', BANNER],
+  ])('%s: %s', async (service, _, script) => {
+    const without = await inGateway(script);
+    expect(without.trim()).not.toBe('');
+    const kt = laptop.start(['mesh', service, '--skipPortChecking', '--versionMark', 'anna', '--output', 'json']);
+    await kt.event('holding');
+    expect(await inGateway(script)).toBe(without);
+    await kt.stop();
+    expect(await leftovers(service)).toBe('');
+  });
+});
