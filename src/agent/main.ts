@@ -58,7 +58,12 @@ async function egressAgent(): Promise<void> {
 
 async function ingressAgent(text: string): Promise<void> {
   const config = parseIngressConfig(text);
-  const sessions = new IngressSessions(new Registry(() => performance.now()));
+  let draining = false;
+  let lagMs = LAG_MS;
+  const sessions = new IngressSessions(new Registry(() => performance.now()), () => {
+    draining = true;
+    lagMs = 0;
+  });
   const dialer = new DirectDialer();
   const server = new LinkServer({
     port,
@@ -68,7 +73,6 @@ async function ingressAgent(text: string): Promise<void> {
     dialer,
     log,
   });
-  let draining = false;
   const { registry, of: links } = sessions;
   await server.listen();
   const listeners = await openIngress({ config, registry, links, draining: () => draining, log });
@@ -80,8 +84,8 @@ async function ingressAgent(text: string): Promise<void> {
     server.drain();
     setTimeout(() => {
       listeners.stop();
-      endWhen(() => listeners.connections() === 0, INGRESS_DRAIN_LIMIT_MS - LAG_MS);
-    }, LAG_MS);
+      endWhen(() => listeners.connections() === 0, INGRESS_DRAIN_LIMIT_MS - lagMs);
+    }, lagMs);
   });
   const ports = config.listeners.map((listener) => `${listener.port}/${listener.protocol}`).join(' ');
   log(`kt ingress agent ${__KT_VERSION__} of ${config.service} on Node ${process.version}: ${ports}`);

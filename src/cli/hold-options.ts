@@ -4,7 +4,6 @@ import type { Argv } from 'yargs';
 import { parseExpose } from '../cluster/takeover/ports.ts';
 import { KtError } from '../errors.ts';
 import type { HoldRequest } from '../modes/hold.ts';
-import type { Match } from '../netstack/link/control.codec.ts';
 import { type Arguments, withSessionOptions } from './options.ts';
 
 /** kt-connect's default name of the header. */
@@ -59,7 +58,7 @@ export function targetsOf(args: Arguments): string[] {
 export function holdRequests(args: Arguments, kind: 'exchange' | 'mesh'): HoldRequest[] {
   const expose = args['expose'];
   const ports = parseExpose(Array.isArray(expose) ? expose.map(String) : []);
-  const match: Match = kind === 'exchange' ? { kind: 'all' } : markOf(args);
+  const match: HoldRequest['match'] = kind === 'exchange' ? { kind: 'all' } : markOf(args);
   return targetsOf(args).map((target) => ({
     kind,
     target,
@@ -71,7 +70,7 @@ export function holdRequests(args: Arguments, kind: 'exchange' | 'mesh'): HoldRe
 }
 
 /** `v`, `k:`, `k:v`, nothing (kt-connect's forms), or --header k=v. Throws USAGE. */
-export function markOf(args: Arguments): Match {
+export function markOf(args: Arguments): HoldRequest['match'] {
   const random = randomBytes(3).toString('hex');
   const header = args['header'];
   const mark = args['versionMark'];

@@ -137,24 +137,24 @@ async function giveUp(
   link: IngressLink,
 ): Promise<void> {
   const others = await link.leave().catch(() => undefined);
-  link.close();
   if (others !== undefined && others.length > 0) {
     const remaining = others.map(({ user, host }) => `${user} on ${host}`).join(', ');
+    link.close();
     emit({ type: 'released', service, restored: false, remaining });
     return;
   }
+  const onStep = (text: string): void => emit({ type: 'step', id: service, state: 'started', text });
   try {
     // Nobody could be asked: `recover` decides by what the agent says, and waits for nobody who is alive.
     if (others === undefined) await recoverService(api, namespace, service, { session, version });
-    else
-      await restoreService(api, namespace, service, {
-        onStep: (text) => emit({ type: 'step', id: service, state: 'started', text }),
-      });
+    else await restoreService(api, namespace, service, { onStep, onReturned: () => link.retire() });
     emit({ type: 'released', service, restored: true });
   } catch (error) {
     throw new KtError('SERVICE_NOT_RESTORED', `${service} is not given back yet: ${asKtError(error).message}`, {
       hint: `it goes on answering from its original pods; \`kt recover ${service}\` gives it back`,
       cause: error,
     });
+  } finally {
+    link.close();
   }
 }

@@ -1,4 +1,4 @@
-// The sessions at this ingress agent with their links and control streams: takes what laptops say (rules, leave, look), answers, and tells
+// The sessions at this ingress agent with their links and control streams: takes what laptops say (rules, leave, look, retire), answers, and tells
 // those who lose rules by a take-over. Who may hold what is registry.machine.ts. Called by link-server.ts.
 import { asKtError, KtError } from '../../errors.ts';
 import {
@@ -28,8 +28,12 @@ export class IngressSessions {
   readonly registry: Registry;
   readonly #links = new Map<string, Set<SessionLink>>();
 
-  constructor(registry: Registry) {
+  readonly #onRetire: () => void;
+
+  /** `onRetire`: the Service is given back, nobody new comes. */
+  constructor(registry: Registry, onRetire: () => void = () => undefined) {
     this.registry = registry;
+    this.#onRetire = onRetire;
   }
 
   /** Links of a session. */
@@ -80,6 +84,11 @@ export class IngressSessions {
             say(control, { type: 'evicted', by: `${hello.user} on ${hello.host}`, rules });
         }
       } else if (line.type === 'leave') this.#leave(hello, line.session);
+      else if (line.type === 'retire') {
+        const [holder] = this.registry.holders();
+        if (holder) throw new KtError('SERVICE_HELD', `${holder.user} on ${holder.host} holds rules here`);
+        this.#onRetire();
+      }
       return { type: 'done', seq, holders: this.registry.holders() };
     } catch (error) {
       const { code, message } = asKtError(error);

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { loadClusterConfig } from '../../cluster/config.ts';
 import { ClusterApi } from '../../cluster/rest.ts';
 import type { TakeoverPlan } from '../../cluster/takeover/types.ts';
-import { KtError } from '../../errors.ts';
+import { asKtError } from '../../errors.ts';
 import { type Held, type HoldContext, type HoldRequest, hold, planHold } from '../../modes/hold.ts';
 import { Janitor } from '../../session/janitor.ts';
 import { endSignals } from '../end-signals.ts';
@@ -63,26 +63,23 @@ async function run(args: Arguments, version: string, kind: 'exchange' | 'mesh'):
   }
 }
 
-/** Holds all until `ended`; whatever happens, each one is given up. */
+/** Holds all until `ended`; whatever happens, each one is given up. Rejects with the first error. */
 async function holdAll(
   context: HoldContext,
   planned: readonly [HoldRequest, TakeoverPlan][],
   ended: Promise<string>,
 ): Promise<void> {
   const held: Held[] = [];
+  let failure: unknown;
   try {
     for (const [request, plan] of planned) held.push(await hold(context, request, plan));
-    const reason = await ended;
-    context.emit({ type: 'ended', reason });
-  } finally {
-    const results = await Promise.allSettled(held.map((one) => one.release()));
-    const failed = results.find((result) => result.status === 'rejected');
-    // eslint-disable-next-line no-unsafe-finally
-    if (failed)
-      throw failed.reason instanceof KtError
-        ? failed.reason
-        : new KtError('SERVICE_NOT_RESTORED', String(failed.reason));
+    context.emit({ type: 'ended', reason: await ended });
+  } catch (error) {
+    failure = error;
   }
+  const results = await Promise.allSettled(held.map((one) => one.release()));
+  failure ??= results.find((result) => result.status === 'rejected')?.reason;
+  if (failure !== undefined) throw asKtError(failure);
 }
 
 function showPlans(plans: readonly TakeoverPlan[], output: Output): number {

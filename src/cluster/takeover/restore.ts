@@ -19,6 +19,8 @@ const POLL_MS = 200;
 
 export interface RestoreOptions {
   readonly onStep?: (text: string) => void;
+  /** Called when callers go to the original pods again, before the agent is deleted. Its failure only makes the agent wait longer. */
+  readonly onReturned?: () => Promise<void>;
 }
 
 /** True: it was taken and is given back now; false: it was not taken. Rejects with SERVICE_NOT_RESTORED or what the API said. */
@@ -26,13 +28,14 @@ export async function restoreService(
   api: ClusterApi,
   namespace: string,
   service: string,
-  { onStep }: RestoreOptions = {},
+  { onStep, onReturned }: RestoreOptions = {},
 ): Promise<boolean> {
   onStep?.(`patch service/${service}: the original selector`);
   const restored = await patchBack(api, namespace, service);
   if (restored) {
     await endpointsReturned(api, namespace, service);
     await pause(SETTLE_MS);
+    await onReturned?.().catch(() => undefined);
   }
   onStep?.(`delete deployment/${nameFor(service, 'ingress')} and service/${nameFor(service, 'origin')}`);
   await removeLeftovers(api, namespace, service);

@@ -38,7 +38,7 @@ export interface IngressLinkOptions {
 type Question =
   | { readonly type: 'rules' }
   | { readonly type: 'leave'; readonly session?: string }
-  | { readonly type: 'look' };
+  | { readonly type: 'look' | 'retire' };
 
 export class IngressLink {
   readonly #options: IngressLinkOptions;
@@ -82,6 +82,11 @@ export class IngressLink {
   async leave(session?: string): Promise<readonly Holder[]> {
     this.#rules = [];
     return this.#ask(await this.#pool.acquire(), { type: 'leave', ...(session === undefined ? {} : { session }) });
+  }
+
+  /** The Service is given back: the agent need not wait for callers that did not hear of it yet. */
+  async retire(): Promise<void> {
+    await this.#ask(await this.#pool.acquire(), { type: 'retire' });
   }
 
   close(): void {

@@ -1,0 +1,166 @@
+// The parts of a take-over that are pure: ports, journal, patches, names. What the cluster makes of them is test/e2e/exchange.test.ts.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { takePatch } from '../../../src/cluster/takeover/apply.ts';
+import { encodeJournal, journalOf } from '../../../src/cluster/takeover/journal.ts';
+import { ingressDeployment, nameFor, originService } from '../../../src/cluster/takeover/manifests.ts';
+import { listenPorts, takenPorts } from '../../../src/cluster/takeover/ports.ts';
+import { restorePatch } from '../../../src/cluster/takeover/restore.ts';
+import type { ServiceObject, TakeoverPlan } from '../../../src/cluster/takeover/types.ts';
+
+const SERVICE: ServiceObject = {
+  metadata: { name: 'orders', uid: 'u-1', resourceVersion: '7', annotations: { 'team/owner': 'shop' } },
+  spec: {
+    selector: { app: 'orders', tier: 'web' },
+    ports: [
+      { name: 'web', port: 80, targetPort: 'http' },
+      { name: 'admin', port: 9000, targetPort: 8080 },
+      { name: 'dns', port: 53, targetPort: 53, protocol: 'UDP' },
+    ],
+  },
+};
+const LISTENS = listenPorts('orders', SERVICE.spec.ports ?? [], new Map([['http', 8080]]));
+const OWNER = { session: 's1', user: 'anna', host: 'pc', version: '1.0.0' };
+const PLAN: TakeoverPlan = {
+  kind: 'exchange',
+  namespace: 'shop',
+  service: 'orders',
+  original: SERVICE,
+  ports: [],
+  listens: LISTENS,
+  linkPort: 7070,
+  healthPort: 7071,
+  joins: false,
+  steps: [],
+  warnings: [],
+};
+
+/** RFC 7386. */
+function mergePatch(target: unknown, patch: unknown): unknown {
+  if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return patch;
+  const result: Record<string, unknown> = typeof target === 'object' && target !== null ? { ...target } : {};
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) delete result[key];
+    else result[key] = mergePatch(result[key], value);
+  }
+  return result;
+}
+
+describe('ports', () => {
+  test('service port or target port, number or name; all TCP ports without a word', () => {
+    const taken = (...remotes: string[]): unknown =>
+      takenPorts(
+        'orders',
+        LISTENS,
+        remotes.map((remote) => ({ remote })),
+      ).map(({ servicePort, local }) => [servicePort, local]);
+    expect(taken()).toEqual([
+      [80, 8080],
+      [9000, 8080],
+    ]);
+    expect(taken('80', 'admin', 'http', '8080', 'dns')).toEqual([
+      [80, 8080],
+      [9000, 8080],
+      [80, 8080],
+      [80, 8080],
+      [53, 53],
+    ]);
+    expect(() => taken('81')).toThrow(
+      "orders has no port '81': it has 80 (web) → 8080, 9000 (admin) → 8080, 53 (dns) UDP",
+    );
+  });
+
+  test('a target port whose name is in no pod, and SCTP, are refused', () => {
+    expect(() => listenPorts('orders', SERVICE.spec.ports ?? [], new Map())).toThrow(
+      "no pod of orders has a container port named 'http'",
+    );
+    expect(() => listenPorts('x', [{ port: 1, protocol: 'SCTP' }], new Map())).toThrow('SCTP');
+  });
+});
+
+describe('patches', () => {
+  test('taking and giving back leaves the Service as it was, whatever its selector', () => {
+    const selector = fc.dictionary(
+      fc.stringMatching(/^[a-z]{1,8}(\/[a-z]{1,5})?$/),
+      fc.stringMatching(/^[a-z]{0,8}$/),
+      { minKeys: 1, maxKeys: 5 },
+    );
+    fc.assert(
+      fc.property(selector, (labels) => {
+        const before: ServiceObject = { ...SERVICE, spec: { ...SERVICE.spec, selector: labels } };
+        const taken = mergePatch(before, takePatch(before, PLAN, OWNER)) as ServiceObject;
+        expect(taken.spec.selector).toEqual({ 'kt/role': 'ingress', 'kt/service': 'orders' });
+        const journal = journalOf(taken);
+        if (journal === undefined || journal === 'unreadable') throw new Error('no journal');
+        expect(mergePatch(taken, restorePatch(taken, journal.selector))).toEqual(before);
+      }),
+    );
+  });
+
+  test('E6: a selector that a redeploy wrote meanwhile is the one that stays', () => {
+    const taken = mergePatch(SERVICE, takePatch(SERVICE, PLAN, OWNER)) as ServiceObject;
+    const redeployed: ServiceObject = { ...taken, spec: { ...taken.spec, selector: { app: 'orders-v2' } } };
+    const restored = mergePatch(redeployed, restorePatch(redeployed, { app: 'orders', tier: 'web' })) as ServiceObject;
+    expect(restored.spec.selector).toEqual({ app: 'orders-v2' });
+    expect(journalOf(restored)).toBeUndefined();
+  });
+});
+
+describe('manifests', () => {
+  test('the origin has the selector and ports; the agent listens for each target port once, by name where the Service does', () => {
+    expect(originService(PLAN, OWNER)).toMatchObject({
+      metadata: { name: 'orders-kt-origin', ownerReferences: [{ name: 'orders', uid: 'u-1' }] },
+      spec: { selector: SERVICE.spec.selector, ports: SERVICE.spec.ports },
+    });
+    const deployment = JSON.stringify(ingressDeployment(PLAN, OWNER, { code: 'code', origin: '10.0.0.1' }));
+    expect(deployment).toContain('{"name":"http","containerPort":8080,"protocol":"TCP"}');
+    // Port 53 needs it.
+    expect(deployment).toContain('net.ipv4.ip_unprivileged_port_start');
+    const config = JSON.parse(
+      (
+        JSON.parse(deployment) as {
+          spec: { template: { spec: { containers: { env: { name: string; value: string }[] }[] } } };
+        }
+      ).spec.template.spec.containers[0]?.env.find(({ name }) => name === 'KT_INGRESS')?.value ?? '',
+    );
+    expect(config).toEqual({
+      service: 'orders',
+      origin: '10.0.0.1',
+      healthPort: 7071,
+      listeners: [
+        { port: 8080, protocol: 'TCP', originPort: 80 },
+        { port: 53, protocol: 'UDP', originPort: 53 },
+      ],
+    });
+  });
+
+  test('names are DNS labels, also of long Services, and differ', () => {
+    const names = ['a'.repeat(63), `${'a'.repeat(62)}b`].map((name) => nameFor(name, 'ingress'));
+    expect(names.every((name) => /^[a-z0-9-]{1,63}$/.test(name))).toBe(true);
+    expect(new Set(names).size).toBe(2);
+  });
+});
+
+describe('journal', () => {
+  test('garbage is unreadable, never an exception', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
+        const service: ServiceObject = { ...SERVICE, metadata: { name: 'x', annotations: { 'kt/journal': text } } };
+        expect(journalOf(service)).toBe('unreadable');
+      }),
+    );
+    expect(journalOf(SERVICE)).toBeUndefined();
+    const text = encodeJournal({
+      v: 1,
+      kind: 'mesh',
+      selector: { a: 'b' },
+      listens: [...LISTENS],
+      linkPort: 7070,
+      ...OWNER,
+      at: 'now',
+    });
+    expect(journalOf({ ...SERVICE, metadata: { name: 'x', annotations: { 'kt/journal': text } } })).toMatchObject({
+      kind: 'mesh',
+    });
+  });
+});
