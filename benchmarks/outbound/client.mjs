@@ -35,6 +35,11 @@ async function small(connection, count) {
 const tasks = {
   down: () => bulk('GET', `/bytes/${settings.bytes}`, 0),
   up: () => bulk('POST', '/sink', settings.bytes),
+  /** One request on one connection: what a program that was just started sees. */
+  first: async () => {
+    await oneShot();
+    return {};
+  },
   latency: async () => {
     const connection = await open(way);
     await small(connection, 50);

@@ -10,8 +10,8 @@ const REVIEWS = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
 const LIMIT_MS = 10_000;
 
 /** `get` for websockets; from Kubernetes 1.35 on `create` too, as for SPDY (gate AuthorizePodWebsocketUpgradeCreatePermission). */
-const GET_FORWARD: Right = { verb: 'get', resource: 'pods', subresource: 'portforward' };
-const CREATE_FORWARD: Right = { verb: 'create', resource: 'pods', subresource: 'portforward' };
+export const GET_FORWARD: Right = { verb: 'get', resource: 'pods', subresource: 'portforward' };
+export const CREATE_FORWARD: Right = { verb: 'create', resource: 'pods', subresource: 'portforward' };
 /** Milliseconds for the server's version; without an answer the older rule is assumed, and the API server has the last word anyway. */
 const VERSION_MS = 3_000;
 

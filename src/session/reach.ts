@@ -2,7 +2,14 @@
 // Decides by rights which one; the session only sees a dialer with a start and an end. Called by session.ts.
 import { readFileSync } from 'node:fs';
 import { asset } from '../assets.ts';
-import { checkAccess, forwardRights, missingRights, type Right } from '../cluster/access.ts';
+import {
+  CREATE_FORWARD,
+  checkAccess,
+  forwardRights,
+  GET_FORWARD,
+  missingRights,
+  type Right,
+} from '../cluster/access.ts';
 import { AgentlessDialer } from '../cluster/agentless-dialer.ts';
 import type { ClusterApi } from '../cluster/rest.ts';
 import { KtError } from '../errors.ts';
@@ -37,8 +44,11 @@ const AGENTLESS: readonly Right[] = [
 
 /** Which mode the user's rights allow. Rejects with RIGHTS_MISSING before anything was made. */
 export async function checkRights(api: ClusterApi, namespace: string, wanted: 'auto' | Mode): Promise<Mode> {
-  const forward = await forwardRights(api);
-  const denied = await checkAccess(api, namespace, [...forward, ...AGENT, ...AGENTLESS]);
+  // In one round trip: which of the rights count is known when the version is.
+  const [forward, denied] = await Promise.all([
+    forwardRights(api),
+    checkAccess(api, namespace, [GET_FORWARD, CREATE_FORWARD, ...AGENT, ...AGENTLESS]),
+  ]);
   const lacks = (rights: readonly Right[]): Right[] => rights.filter((right) => denied.includes(right));
   const forAgent = lacks([...forward, ...AGENT]);
   if (wanted !== 'agentless' && forAgent.length === 0) return 'agent';
