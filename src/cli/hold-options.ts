@@ -1,4 +1,4 @@
-// The flags of exchange and mesh, and what they become. The shared ones are options.ts.
+// The flags of exchange and mesh (also of `kt run`), and what they become. The shared ones are options.ts.
 import { randomBytes } from 'node:crypto';
 import type { Argv } from 'yargs';
 import { parseExpose } from '../cluster/takeover/ports.ts';
@@ -88,4 +88,40 @@ export function markOf(args: Arguments): HoldRequest['match'] {
     throw new KtError('USAGE', `'${name}' can't be the name of a header`);
   if (value === '' || /\p{Cc}/u.test(value)) throw new KtError('USAGE', `'${value}' can't be the value of a header`);
   return { kind: 'header', name, value };
+}
+
+/** `kt run`: both directions in one command. */
+export function withRunOptions<T>(yargs: Argv<T>): Argv<T> {
+  withSessionOptions(yargs).options({
+    exchange: {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe: 'meanwhile all requests to SERVICE[:PORTS] come to the program: --exchange orders:8080',
+    },
+    mesh: { type: 'string', array: true, nargs: 1, describe: 'meanwhile those with the mark do: --mesh orders:8080' },
+    'version-mark': { type: 'string', describe: 'the mark of --mesh: VALUE, NAME: or NAME:VALUE' },
+    header: { type: 'string', describe: 'the same as NAME=VALUE' },
+  });
+  return yargs;
+}
+
+/** What `kt run` is to hold while its program runs. The program opens its port later: until then the original pods answer. */
+export function runRequests(args: Arguments): HoldRequest[] {
+  return (['exchange', 'mesh'] as const).flatMap((kind) => {
+    const value = args[kind];
+    return (Array.isArray(value) ? value.map(String) : []).map((text) => {
+      const at = text.indexOf(':');
+      const target = at < 0 ? text : text.slice(0, at);
+      if (target === '') throw new KtError('USAGE', `--${kind} takes SERVICE:PORTS and got '${text}'`);
+      return {
+        kind,
+        target,
+        ports: parseExpose(at < 0 ? [] : [text.slice(at + 1)]),
+        match: kind === 'exchange' ? { kind: 'all' as const } : markOf(args),
+        takeOver: false,
+        skipPortChecking: true,
+      };
+    });
+  });
 }

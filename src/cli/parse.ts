@@ -2,7 +2,7 @@
 // `kt status` does not pay for what `kt connect` needs. Called by main.ts.
 import yargs from 'yargs';
 import { KtError } from '../errors.ts';
-import { withHoldOptions, withMeshOptions } from './hold-options.ts';
+import { withHoldOptions, withMeshOptions, withRunOptions } from './hold-options.ts';
 import { type Arguments, GLOBAL_OPTIONS, withSessionOptions } from './options.ts';
 
 /** A command gets its arguments and gives the exit code. */
@@ -35,7 +35,7 @@ export async function run(argv: readonly string[], version: string): Promise<num
     .command(
       'run [cmd..]',
       'Start a program that sees the cluster: kt run -- mvn spring-boot:run',
-      (y) => withSessionOptions(y),
+      (y) => withRunOptions(y),
       start(async () => (await import('./commands/run.ts')).runProgram),
     )
     .command(

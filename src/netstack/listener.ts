@@ -1,5 +1,5 @@
 // A TCP listener of the laptop: limits, noDelay, half-close, an 'error' listener on every socket, and a close() that ends all at once.
-// Knows no protocol: `onSocket` does. Used by mixed-port.ts.
+// Knows no protocol: `onSocket` does. Used by mixed-port.ts and forward/.
 import { createServer, type Server, type Socket } from 'node:net';
 import { KtError } from '../errors.ts';
 import type { ProxyLog } from './proxy-log.ts';
@@ -65,21 +65,26 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   };
 }
 
-function bind(server: Server, { host, port, setting }: ListenOptions): Promise<void> {
+function bind(server: Server, options: ListenOptions): Promise<void> {
+  const { host, port } = options;
   return new Promise((resolve, reject) => {
-    const failed = (cause: NodeJS.ErrnoException): void => {
-      reject(
-        new KtError('LISTEN_FAILED', `can not listen on ${host}:${port}: ${explain(cause)}`, {
-          hint: hint(cause, setting),
-          cause,
-        }),
-      );
-    };
+    const failed = (cause: NodeJS.ErrnoException): void => reject(listenError(cause, options));
     server.once('error', failed);
     server.listen({ host, port }, () => {
       server.off('error', failed);
       resolve();
     });
+  });
+}
+
+/** LISTEN_FAILED with the reason in words; also for UDP. The system's own error is its cause. */
+export function listenError(
+  cause: NodeJS.ErrnoException,
+  { host, port, setting }: Pick<ListenOptions, 'host' | 'port' | 'setting'>,
+): KtError {
+  return new KtError('LISTEN_FAILED', `can not listen on ${host}:${port}: ${explain(cause)}`, {
+    hint: hint(cause, setting),
+    cause,
   });
 }
 

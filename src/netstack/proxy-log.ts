@@ -1,11 +1,11 @@
-// What the laptop's listeners (SOCKS, HTTP proxy, mixed port) tell about their clients: one entry for each connection that opened,
+// What the laptop's listeners (SOCKS, HTTP proxy, mixed port, forwarded ports) tell about their clients: one entry for each connection that opened,
 // failed or was turned away. The session decides what to show; nothing here is needed for the bytes to flow.
 import type { ErrorCode } from '../errors.ts';
 import type { Target } from './dialer.ts';
 import { formatAuthority } from './target.codec.ts';
 
 export interface ProxyLogEntry {
-  readonly door: 'socks5' | 'socks4' | 'udp' | 'http' | 'connect' | 'upgrade' | 'listener';
+  readonly door: 'socks5' | 'socks4' | 'udp' | 'http' | 'connect' | 'upgrade' | 'forward' | 'listener';
   /** `rejected`: turned away before a destination was known. `failed`: the destination could not be reached. */
   readonly event: 'opened' | 'failed' | 'rejected' | 'ended';
   readonly target?: Target | undefined;

@@ -99,6 +99,23 @@ describe('holding a Service', { timeout: 90_000 }, () => {
   });
 });
 
+test('kt run --exchange: both directions in one command', { timeout: 90_000 }, async () => {
+  const port = app.port;
+  await closeApp(app);
+  const script = `
+    const http = require('node:http');
+    http.createServer(async (_, response) => {
+      const orders = await (await fetch('http://orders/')).json();
+      response.end(JSON.stringify({ name: 'program', sees: orders.service }));
+    }).listen(${port}, '127.0.0.1', () => console.log('listening'));`;
+  const kt = laptop.start(['run', '--exchange', `${NAME}:${port}:80`, '--', laptop.node, '-e', script]);
+  await expect
+    .poll(async () => askFromPod(`http://${NAME}/`), { timeout: 30_000, interval: 500 })
+    .toEqual({ name: 'program', sees: 'orders' });
+  expect((await kt.stop('SIGTERM')).code, kt.stderr).toBe(143);
+  await expectUntouched();
+});
+
 describe('refused before anything is changed', { timeout: 60_000 }, () => {
   test.each([
     ['E2: an unknown Service', ['no-such'], "there is no service 'no-such' in the namespace 'shop'"],

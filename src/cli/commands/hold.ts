@@ -1,13 +1,10 @@
 // `kt exchange` and `kt mesh`: takes Services and holds them until a signal ends it. What it does is modes/hold.ts.
-import { randomBytes } from 'node:crypto';
-import { loadClusterConfig } from '../../cluster/config.ts';
-import { ClusterApi } from '../../cluster/rest.ts';
 import type { TakeoverPlan } from '../../cluster/takeover/types.ts';
 import { asKtError } from '../../errors.ts';
 import { type Held, type HoldContext, type HoldRequest, hold, planHold } from '../../modes/hold.ts';
-import { Janitor } from '../../session/janitor.ts';
 import { endSignals } from '../end-signals.ts';
 import { holdRequests } from '../hold-options.ts';
+import { openInbound } from '../inbound.ts';
 import { type Arguments, sessionArguments } from '../options.ts';
 import { type Output, outputOf } from '../output.ts';
 
@@ -19,42 +16,22 @@ async function run(args: Arguments, version: string, kind: 'exchange' | 'mesh'):
   const signals = endSignals();
   try {
     const requests = holdRequests(args, kind);
-    const wanted = sessionArguments(args);
-    const config = await loadClusterConfig({
-      ...(wanted.kubeconfig === undefined ? {} : { kubeconfig: wanted.kubeconfig }),
-      ...(wanted.context === undefined ? {} : { context: wanted.context }),
-      ...(wanted.namespace === undefined ? {} : { namespace: wanted.namespace }),
-    });
-    const api = new ClusterApi(config);
+    const inbound = await openInbound(sessionArguments(args), version, output.event, signals.signal);
     try {
-      const { image, imagePullSecret, nodeSelector, startLimitMs } = wanted;
-      const context: HoldContext = {
-        api,
-        namespace: config.namespace,
-        session: randomBytes(4).toString('hex'),
-        version,
-        placement: { image, imagePullSecret, nodeSelector },
-        startLimitMs,
-        emit: output.event,
-        signal: signals.signal,
-      };
       // All are checked before the first is changed.
       const planned: [HoldRequest, TakeoverPlan][] = [];
-      for (const request of requests) planned.push([request, await planHold(context, request)]);
+      for (const request of requests) planned.push([request, await planHold(inbound.context, request)]);
       if (args['plan'] === true)
         return showPlans(
           planned.map(([, plan]) => plan),
           output,
         );
-      const where = [...(wanted.kubeconfig ? ['--kubeconfig', wanted.kubeconfig] : []), '--context', config.context];
-      const recover = ['recover', '--session', context.session, ...where, '--namespace', config.namespace];
-      const entry = process.argv[1];
-      const janitor = entry === undefined ? undefined : new Janitor([process.execPath, entry, ...recover], process.env);
-      await holdAll(context, planned, signals.received);
-      janitor?.dismiss();
+      inbound.guard();
+      await holdAll(inbound.context, planned, signals.received);
+      inbound.dismiss();
       return 0;
     } finally {
-      api.close();
+      inbound.close();
     }
   } catch (error) {
     return output.failure(error);

@@ -1,11 +1,15 @@
 // `kt run -- PROGRAM`: in the open session where there is one, else in a session of its own that ends with the program.
 // While the program runs, standard output is the program's alone; kt writes to standard error, and nothing unless there is trouble.
+import type { TakeoverPlan } from '../../cluster/takeover/types.ts';
 import { KtError } from '../../errors.ts';
+import { type Held, type HoldRequest, hold, planHold } from '../../modes/hold.ts';
 import { runCommand } from '../../modes/run.ts';
 import { ask, findSession } from '../../session/control-client.ts';
 import type { SessionEvent } from '../../session/events.ts';
 import { type JoinInfo, Session } from '../../session/session.ts';
 import { endSignals } from '../end-signals.ts';
+import { runRequests } from '../hold-options.ts';
+import { type Inbound, openInbound } from '../inbound.ts';
 import { type Arguments, sessionArguments } from '../options.ts';
 import { outputOf } from '../output.ts';
 
@@ -28,10 +32,13 @@ export async function runProgram(args: Arguments, version: string): Promise<numb
   };
   const command = commandOf(args);
   let session: Session | undefined;
+  let inbound: Inbound | undefined;
+  const held: Held[] = [];
   try {
     if (command.length === 0)
       throw new KtError('USAGE', 'no program was named', { hint: 'kt run -- mvn spring-boot:run' });
     const wanted = sessionArguments(args);
+    const requests = runRequests(args);
     const open = await findSession({ namespace: wanted.namespace, context: wanted.context });
     let join: JoinInfo;
     if (open && open.status.phase === 'ready') join = await ask<JoinInfo>(open.path, { ask: 'join' });
@@ -44,12 +51,33 @@ export async function runProgram(args: Arguments, version: string): Promise<numb
         signals.dispose();
       }
     }
+    if (requests.length > 0) {
+      const signals = endSignals();
+      try {
+        inbound = await openInbound(wanted, version, output.event, signals.signal);
+        await holdForProgram(inbound, requests, held);
+      } finally {
+        signals.dispose();
+      }
+    }
     return await runCommand(command, join, quiet);
   } catch (error) {
     return output.failure(error);
   } finally {
+    const released = await Promise.allSettled(held.map((one) => one.release()));
+    for (const result of released) if (result.status === 'rejected') output.failure(result.reason);
+    if (released.every(({ status }) => status === 'fulfilled')) inbound?.dismiss();
+    inbound?.close();
     await session?.close('the program ended');
   }
+}
+
+/** Takes what the program is to serve; what was taken is in `held` also when a later one fails. */
+async function holdForProgram(inbound: Inbound, requests: readonly HoldRequest[], held: Held[]): Promise<void> {
+  const planned: [HoldRequest, TakeoverPlan][] = [];
+  for (const request of requests) planned.push([request, await planHold(inbound.context, request)]);
+  inbound.guard();
+  for (const [request, plan] of planned) held.push(await hold(inbound.context, request, plan));
 }
 
 /** What follows `--`, or the words after `run` where there is none. */
