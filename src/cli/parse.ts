@@ -51,6 +51,23 @@ export async function run(argv: readonly string[], version: string): Promise<num
       start(async () => (await import('./commands/hold.ts')).mesh),
     )
     .command(
+      'forward <targets..>',
+      'Local ports that lead to a Service, or to any address through the cluster: kt forward db 5432',
+      (y) =>
+        withSessionOptions(y)
+          .positional('targets', {
+            type: 'string',
+            array: true,
+            describe: 'NAME or ADDRESS, each with its ports: PORT or LOCAL:REMOTE, number or name, with /udp for UDP',
+          })
+          .option('own-ip', {
+            type: 'boolean',
+            default: false,
+            describe: "listen on a loopback address of the target's own (Linux)",
+          }),
+      start(async () => (await import('./commands/forward.ts')).forward),
+    )
+    .command(
       'recover [service]',
       'Give Services back to their original pods whose holder is gone',
       (y) =>

@@ -14,6 +14,8 @@ const ANSWER_MAX = 4 * 1024 * 1024;
 export interface SessionStatus extends SessionState {
   readonly session: string;
   readonly pid: number;
+  /** Others can use its proxy, DNS and broker; absent in an older kt, which knew no other sessions. */
+  readonly joinable?: boolean;
 }
 
 /** Asks one question; rejects with the session's own KtError, or with SESSION_LOST. */
@@ -66,16 +68,21 @@ export async function findSessions(): Promise<{ readonly path: string; readonly 
   return found.filter((one) => one !== undefined);
 }
 
-/** The one session that matches, or undefined. Throws USAGE where several do. */
-export async function findSession(wanted: {
-  namespace?: string | undefined;
-  context?: string | undefined;
-}): Promise<{ path: string; status: SessionStatus } | undefined> {
-  const matching = (await findSessions()).filter(
+/**
+ * The one session that matches and can be joined, or undefined. Throws USAGE where several do.
+ * `others`: one that can't be joined (it forwards ports only) will do where no other is there.
+ */
+export async function findSession(
+  wanted: { namespace?: string | undefined; context?: string | undefined },
+  others = false,
+): Promise<{ path: string; status: SessionStatus } | undefined> {
+  const all = (await findSessions()).filter(
     ({ status }) =>
       (wanted.namespace === undefined || status.namespace === wanted.namespace) &&
       (wanted.context === undefined || status.context === wanted.context),
   );
+  const joinable = all.filter(({ status }) => status.joinable !== false);
+  const matching = joinable.length > 0 || !others ? joinable : all;
   if (matching.length > 1) {
     const names = matching.map(({ status }) => `${status.namespace ?? '?'}@${status.context ?? '?'}`).join(', ');
     throw new KtError('USAGE', `several sessions run: ${names}`, { hint: 'name one with --namespace or --context' });

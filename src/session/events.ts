@@ -18,10 +18,10 @@ export type SessionEvent =
       readonly type: 'ready';
       readonly namespace: string;
       readonly context: string;
-      /** host:port of the SOCKS5 and HTTP proxy. */
-      readonly proxy: string;
-      /** host:port of the DNS resolver. */
-      readonly dns: string;
+      /** host:port of the SOCKS5 and HTTP proxy; null where the session only forwards ports. */
+      readonly proxy: string | null;
+      /** host:port of the DNS resolver; null as above. */
+      readonly dns: string | null;
       /** Name of the agent's pod; null without an agent. */
       readonly agent: string | null;
       readonly mode: Mode;
@@ -57,6 +57,8 @@ export type SessionEvent =
       readonly reason?: string;
       readonly code?: ErrorCode;
     }
+  /** A local port (address:port) that leads to a target. */
+  | { readonly type: 'forwarding'; readonly local: string; readonly remote: string; readonly protocol: 'TCP' | 'UDP' }
   | { readonly type: 'evicted'; readonly service: string; readonly by: string }
   /** `restored: false`: others are still on it. */
   | { readonly type: 'released'; readonly service: string; readonly restored: boolean; readonly remaining?: string }

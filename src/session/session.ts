@@ -41,6 +41,22 @@ export interface SessionOptions {
   readonly ignored?: readonly string[];
   /** Others may join it (`kt connect`); a private one is `kt run`'s own. */
   readonly shared: boolean;
+  /** What listens in place of proxy, DNS and broker. Called before anything is made in the cluster; nobody can join such a session. */
+  readonly listen?: ((to: ListenContext) => Promise<OwnListeners>) | undefined;
+}
+
+export interface ListenContext {
+  /** To what is in the cluster, and to nothing else. */
+  readonly dialer: Dialer;
+  readonly cluster: SessionCluster;
+  readonly mode: Mode;
+  readonly emit: EventSink;
+}
+
+export interface OwnListeners {
+  /** Told as events when the cluster is reached. */
+  readonly forwards: readonly Omit<Extract<SessionEvent, { type: 'forwarding' }>, 'type'>[];
+  close(): Promise<void>;
 }
 
 /** What a joining command needs to start a program in this session. Holds a secret: only over the 0600 socket. */
@@ -67,6 +83,8 @@ export class Session {
   #cluster: SessionCluster | undefined;
   #reach: Reach | undefined;
   #listeners: Listeners | undefined;
+  #own: OwnListeners | undefined;
+  #joinable = true;
   #control: ControlServer | undefined;
   #janitor: Janitor | undefined;
   #closing: Promise<void> | undefined;
@@ -101,6 +119,8 @@ export class Session {
   }
 
   get join(): JoinInfo {
+    if (this.#own)
+      throw new KtError('SESSION_NONE', 'this session only forwards ports', { hint: 'start one with `kt connect`' });
     if (!this.#listeners || !this.#cluster)
       throw new KtError('SESSION_NONE', 'the session is not open yet', { hint: 'wait for `ready`' });
     const { router, namespace } = this.#cluster;
@@ -121,6 +141,7 @@ export class Session {
 
   async #open(options: SessionOptions): Promise<void> {
     const signal = this.#stopping.signal;
+    this.#joinable = options.listen === undefined;
     if (options.ignored && options.ignored.length > 0) {
       this.#emit({
         type: 'warning',
@@ -137,10 +158,7 @@ export class Session {
     // The listeners first: a port that is taken must be told before anything is made in the cluster.
     const link = reach(mode, cluster, options, this.id, (event) => this.#emit(event));
     this.#reach = link;
-    const dialer: Dialer = cluster.route(link.dialer);
-    this.#listeners = await this.#step('listen', 'local ports', () =>
-      openListeners(dialer, link.dialer, cluster, options, (event) => this.#emit(event)),
-    );
+    await this.#step('listen', 'local ports', () => this.#listen(options, cluster, link.dialer, mode));
     const entry = process.argv[1];
     if (mode === 'agent' && entry) {
       const where = [
@@ -158,7 +176,7 @@ export class Session {
     });
     await this.#step('link', 'link to the cluster', () => link.start(signal));
     await cluster.servicesSeen;
-    const { proxy, dns } = this.#listeners.addresses;
+    const { proxy = null, dns = null } = this.#listeners?.addresses ?? {};
     this.#emit({
       type: 'ready',
       namespace: cluster.namespace,
@@ -169,11 +187,19 @@ export class Session {
       mode,
       reduced: link.reduced,
     });
+    for (const forward of this.#own?.forwards ?? []) this.#emit({ type: 'forwarding', ...forward });
+  }
+
+  async #listen(options: SessionOptions, cluster: SessionCluster, names: Dialer, mode: Mode): Promise<void> {
+    const emit: EventSink = (event) => this.#emit(event);
+    if (options.listen) this.#own = await options.listen({ dialer: names, cluster, mode, emit });
+    else this.#listeners = await openListeners(cluster.route(names), names, cluster, options, emit);
   }
 
   async #close(reason: string): Promise<void> {
     this.#stopping.abort();
     await this.#listeners?.close();
+    await this.#own?.close();
     await this.#reach?.close();
     this.#cluster?.close();
     this.#janitor?.dismiss();
@@ -210,7 +236,7 @@ export class Session {
   #answer(question: { readonly ask: string; readonly [field: string]: unknown }): unknown {
     switch (question.ask) {
       case 'status':
-        return { session: this.id, pid: process.pid, ...this.#state };
+        return { session: this.id, pid: process.pid, joinable: this.#joinable, ...this.#state };
       case 'stop':
         this.#askToEnd('kt stop');
         return {};

@@ -13,6 +13,8 @@ export interface SessionState {
   /** Why the link is down, as last heard. */
   readonly linkReason: string | null;
   readonly reduced: readonly string[];
+  /** Local ports that lead to a target. */
+  readonly forwards: readonly { readonly local: string; readonly remote: string; readonly protocol: 'TCP' | 'UDP' }[];
   readonly programs: readonly { readonly pid: number; readonly command: string }[];
 }
 
@@ -27,6 +29,7 @@ export const initialState: SessionState = {
   link: 'none',
   linkReason: null,
   reduced: [],
+  forwards: [],
   programs: [],
 };
 
@@ -46,6 +49,10 @@ export function reduce(state: SessionState, event: SessionEvent): SessionState {
       };
     case 'agent':
       return { ...state, agent: event.state === 'created' ? event.pod : null };
+    case 'forwarding': {
+      const { local, remote, protocol } = event;
+      return { ...state, forwards: [...state.forwards, { local, remote, protocol }] };
+    }
     case 'program':
       if (event.state === 'started')
         return { ...state, programs: [...state.programs, { pid: event.pid, command: event.command }] };

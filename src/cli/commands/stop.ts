@@ -16,10 +16,13 @@ export async function stop(args: Arguments): Promise<number> {
     const one =
       args['all'] === true
         ? undefined
-        : await findSession({
-            namespace: args['namespace'] as string | undefined,
-            context: args['context'] as string | undefined,
-          });
+        : await findSession(
+            {
+              namespace: args['namespace'] as string | undefined,
+              context: args['context'] as string | undefined,
+            },
+            true,
+          );
     const sessions = args['all'] === true ? await findSessions() : one ? [one] : [];
     if (sessions.length === 0)
       throw new KtError('SESSION_NONE', 'no session is there to stop', { hint: '`kt status` shows them' });

@@ -15,9 +15,13 @@ export function plainLines(event: SessionEvent, verbose: boolean): string[] {
       return [
         `Connected to ${event.namespace} (${event.context})${event.mode === 'agentless' ? ', without an agent' : ''}`,
         ...event.reduced.map((sentence) => `  ! ${sentence}`),
-        `  proxy  ${event.proxy}  (SOCKS5 and HTTP)    curl -x socks5h://${event.proxy} http://SERVICE`,
-        `  dns    ${event.dns}`,
-        '  run    kt run -- mvn spring-boot:run',
+        ...(event.proxy === null
+          ? []
+          : [
+              `  proxy  ${event.proxy}  (SOCKS5 and HTTP)    curl -x socks5h://${event.proxy} http://SERVICE`,
+              `  dns    ${event.dns}`,
+              '  run    kt run -- mvn spring-boot:run',
+            ]),
         'Press Ctrl-C to end.',
       ];
     case 'link':
@@ -41,6 +45,8 @@ export function plainLines(event: SessionEvent, verbose: boolean): string[] {
           `  ○ link to the agent of ${event.service} down: ${event.reason ?? 'no reason given'}; the original pods answer meanwhile`,
         ];
       return [];
+    case 'forwarding':
+      return [`  ${event.local} → ${event.remote}${event.protocol === 'UDP' ? ' (UDP)' : ''}`];
     case 'evicted':
       return [`  ! ${event.by} took ${event.service} over`];
     case 'released':

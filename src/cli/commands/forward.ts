@@ -1,0 +1,23 @@
+// `kt forward TARGET [PORTS…] …`: holds local ports that lead into the cluster, in a session of its own, until a signal or `kt stop`.
+import { forwardListeners } from '../../modes/forward.ts';
+import { Session } from '../../session/session.ts';
+import { endSignals } from '../end-signals.ts';
+import { forwardSettings, forwardWords } from '../forward-options.ts';
+import { type Arguments, sessionArguments } from '../options.ts';
+import { outputOf } from '../output.ts';
+
+export async function forward(args: Arguments, version: string): Promise<number> {
+  const output = outputOf(args);
+  const signals = endSignals();
+  try {
+    const wanted = sessionArguments(args);
+    const listen = forwardListeners(forwardWords(args), forwardSettings(args), wanted.debug);
+    const session = await Session.open({ ...wanted, version, shared: false, listen }, output.event, signals.signal);
+    await session.close(await Promise.race([session.ended, signals.received]));
+    return 0;
+  } catch (error) {
+    return output.failure(error);
+  } finally {
+    signals.dispose();
+  }
+}
