@@ -1,8 +1,8 @@
 // A small DNS server on the loopback for tests, over UDP and TCP, from a table: what a cluster's or a company's DNS would be.
 // Remembers what it was asked. Written with dns-packet; not kt's own server.
-import { createSocket, type RemoteInfo } from 'node:dgram';
+import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { createServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import {
   type Answer,
   decode,
@@ -43,16 +43,27 @@ export interface NameServer {
   stop(): Promise<void>;
 }
 
+/** One free number for both: that of TCP may be taken for UDP by somebody else, and then it is another one's turn. */
+async function onePort(): Promise<{ tcp: Server; udp: UdpSocket; port: number }> {
+  for (;;) {
+    const tcp = createServer();
+    tcp.listen(0, '127.0.0.1');
+    await once(tcp, 'listening');
+    const { port } = tcp.address() as AddressInfo;
+    const udp = createSocket('udp4');
+    const bound = await new Promise((resolve) => {
+      udp.once('error', () => resolve(false));
+      udp.bind(port, '127.0.0.1', () => resolve(true));
+    });
+    if (bound) return { tcp, udp, port };
+    udp.close();
+    tcp.close();
+  }
+}
+
 export async function nameServer(zone: Zone): Promise<NameServer> {
   const waiting: (() => void)[] = [];
-  const tcp = createServer();
-  tcp.listen(0, '127.0.0.1');
-  await once(tcp, 'listening');
-  const address = tcp.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  const udp = createSocket('udp4');
-  udp.bind(port, '127.0.0.1');
-  await once(udp, 'listening');
+  const { tcp, udp, port } = await onePort();
   const sockets = new Set<Socket>();
   const server: NameServer = {
     zone,
