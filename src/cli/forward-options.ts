@@ -30,7 +30,7 @@ export function withForwardOptions<T>(yargs: Argv<T>): Argv<T> {
 
 /** Throws USAGE. */
 export function forwardSettings(args: Arguments): ForwardSettings {
-  const address = String(args['address'] ?? '127.0.0.1');
+  const address = typeof args['address'] === 'string' ? args['address'] : '127.0.0.1';
   const ownIp = args['ownIp'] === true;
   if (ownIp && address !== '127.0.0.1') throw new KtError('USAGE', '--own-ip and --address exclude each other');
   return { address: address === 'localhost' ? '127.0.0.1' : address, ownIp, udp: args['udp'] === true };

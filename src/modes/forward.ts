@@ -1,152 +1,162 @@
-// The mode `forward`: local ports that lead to Services, or to any address that the cluster reaches. The ports are opened first (one that
-// is taken is told before anything is made in the cluster), then a private session. A lost link is made again by the session, and what is
-// dialled meanwhile waits. Words are netstack/forward/rules.codec.ts. Called by cli/commands/forward.ts.
-import { loadClusterConfig } from '../cluster/config.ts';
-import { ClusterApi } from '../cluster/rest.ts';
-import { find, servicePath } from '../cluster/takeover/objects.ts';
-import type { ServiceObject } from '../cluster/takeover/types.ts';
-import { KtError } from '../errors.ts';
-import type { Dialer } from '../netstack/dialer.ts';
-import {
-  type ForwardRequest,
-  ownAddress,
-  type PortWish,
-  type Protocol,
-  parseForwards,
-} from '../netstack/forward/rules.codec.ts';
-import { forwardTcp } from '../netstack/forward/tcp-forwarder.ts';
+// The mode `forward`: local ports that lead to Services, or to any address as the cluster sees it. Plans first (asks for the Services,
+// changes nothing), then listens; a port that is taken is told before anything is made in the cluster. The session owns the link and
+// makes a lost one again; what is dialled meanwhile waits.
+// The words are netstack/forward/rules.codec.ts, ports forward-ports.ts, Services forward-service.ts. Called by cli/commands/forward.ts.
+import { asKtError, KtError } from '../errors.ts';
+import type { Dialer, Target } from '../netstack/dialer.ts';
+import { ownAddress, parseForwards } from '../netstack/forward/rules.codec.ts';
+import { type ForwardOptions, forwardTcp } from '../netstack/forward/tcp-forwarder.ts';
 import { forwardUdp } from '../netstack/forward/udp-forwarder.ts';
+import type { Listener } from '../netstack/listener.ts';
+import type { ProxyLogEntry } from '../netstack/proxy-log.ts';
+import { formatAuthority } from '../netstack/target.codec.ts';
 import type { EventSink } from '../session/events.ts';
 import type { ListenContext, OwnListeners } from '../session/session.ts';
-import { Session, type SessionOptions } from '../session/session.ts';
-import { choosePort } from './forward-ports.ts';
+import { type Forward, forwardTargets, type Place } from './forward-service.ts';
 
-interface Forward {
-  readonly host: string;
-  readonly port: number;
-  /** 0: any free one. */
-  readonly local: number;
-  readonly protocol: Protocol;
+/** Added to a port that the system keeps for itself where the user named none: 80 → 8080, 443 → 8443. */
+const UNPRIVILEGED_OFFSET = 8_000;
+const PRIVILEGED_BELOW = 1_024;
+
+export interface ForwardSettings {
+  /** Address to listen on. */
+  readonly address: string;
+  /** Each name gets its own loopback address. */
+  readonly ownIp: boolean;
+  /** Words without /tcp or /udp mean UDP. */
+  readonly udp: boolean;
 }
 
-export interface Forwarding {
-  readonly ended: Promise<string>;
-  close(reason: string): Promise<void>;
-}
-
-/** Opens everything or nothing. `ownIp`: each target's ports are on a loopback address of its own (Linux). */
-export async function forward(
+/** What the session listens on. Throws USAGE at once for words that can't be read. */
+export function forwardListeners(
   words: readonly string[],
-  ownIp: boolean,
-  options: SessionOptions,
+  settings: ForwardSettings,
+  debug: boolean,
+): (to: ListenContext) => Promise<OwnListeners> {
+  const requests = parseForwards(words);
+  return async ({ dialer, cluster: { api, namespace, router }, mode, emit }) => {
+    const place = { api, namespace, clusterDomain: router.clusterDomain };
+    const targets = await Promise.all(requests.map((request) => forwardTargets(place, request, settings.udp)));
+    const forwards = placeForwards(targets.flat(), settings, place);
+    if (mode === 'agentless' && forwards.some(({ protocol }) => protocol === 'UDP'))
+      throw new KtError('UNSUPPORTED', 'UDP needs an agent', {
+        hint: 'ask for the right to create pods in the namespace',
+      });
+    if (!settings.ownIp && !/^(127\.|::1$)/.test(settings.address))
+      emit({
+        type: 'warning',
+        message: `what is forwarded listens on ${settings.address}: everybody who reaches this laptop there reaches it`,
+      });
+    return openForwards(forwards, dialer, emit, debug);
+  };
+}
+
+/** Gives each its local address. Throws USAGE where two want the same one. */
+export function placeForwards(
+  targets: readonly Omit<Forward, 'address'>[],
+  { address, ownIp }: ForwardSettings,
+  place: Pick<Place, 'namespace'>,
+): Forward[] {
+  const addresses = new OwnAddresses();
+  const forwards = targets.map((target) => ({
+    ...target,
+    address: ownIp ? addresses.of(ownName(target.target.host, place)) : address,
+  }));
+  refuseTwins(forwards);
+  return forwards;
+}
+
+/** A short name is another one in another namespace. */
+const ownName = (host: string, { namespace }: Pick<Place, 'namespace'>): string =>
+  host.includes('.') || host.includes(':') ? host : `${host}.${namespace}`;
+
+class OwnAddresses {
+  readonly #byName = new Map<string, string>();
+
+  of(name: string): string {
+    const known = this.#byName.get(name);
+    if (known !== undefined) return known;
+    const taken = new Set(this.#byName.values());
+    let address = ownAddress(name);
+    for (let turn = 1; taken.has(address); turn += 1) address = ownAddress(name, turn);
+    this.#byName.set(name, address);
+    return address;
+  }
+}
+
+function refuseTwins(forwards: readonly Forward[]): void {
+  const seen = new Map<string, Target>();
+  for (const { address, local, protocol, target } of forwards) {
+    if (local === 0) continue;
+    const wanted = formatAuthority({ host: address, port: local });
+    const other = seen.get(`${wanted}/${protocol}`);
+    if (other)
+      throw new KtError('USAGE', `${formatAuthority(other)} and ${formatAuthority(target)} both want ${wanted}`, {
+        hint: `name a local port: ${target.host} LOCAL:${target.port}, or give each name its own address with --own-ip`,
+      });
+    seen.set(`${wanted}/${protocol}`, target);
+  }
+}
+
+/** Listens on all or none. Rejects with LISTEN_FAILED. `dialer` reaches the cluster and nothing else. */
+export async function openForwards(
+  forwards: readonly Forward[],
+  dialer: Dialer,
   emit: EventSink,
-  signal: AbortSignal,
-): Promise<Forwarding> {
-  const forwards = await resolveForwards(parseForwards(words), options);
-  const opened: { readonly port: number; close(): Promise<void> }[] = [];
-  const closePorts = async (): Promise<void> => void (await Promise.all(opened.map((one) => one.close())));
-  const { dialer, give } = lateDialer();
+  debug = false,
+): Promise<OwnListeners> {
+  const opened: { readonly listener: Listener; readonly forward: Forward }[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(opened.map(({ listener }) => listener.close()));
+  };
   try {
-    for (const { host: name, port, local, protocol } of forwards) {
-      const host = ownIp ? ownAddress(name) : '127.0.0.1';
-      const target = { host: name, port };
-      const open = protocol === 'UDP' ? forwardUdp : forwardTcp;
-      opened.push(await open({ host, port: local, target, dialer, setting: 'LOCAL:REMOTE' }));
-    }
-    const session = await Session.open(options, emit, signal);
-    give(session.dialer);
-    forwards.forEach(({ host: name, port, protocol }, index) => {
-      const host = ownIp ? ownAddress(name) : '127.0.0.1';
-      emit({ type: 'forwarding', local: `${host}:${opened[index]?.port ?? 0}`, remote: `${name}:${port}`, protocol });
-    });
-    return {
-      ended: session.ended,
-      close: async (reason) => {
-        await closePorts();
-        await session.close(reason);
-      },
-    };
+    for (const forward of forwards)
+      opened.push({ listener: await openOne(forward, dialer, failuresOf(forward, emit, debug)), forward });
   } catch (error) {
-    await closePorts();
+    await close();
     throw error;
   }
-}
-
-/** A dialer that is there before its session is: who connects early waits. */
-function lateDialer(): { readonly dialer: Dialer; readonly give: (dialer: Dialer) => void } {
-  let give: (dialer: Dialer) => void = () => undefined;
-  const later = new Promise<Dialer>((resolve) => {
-    give = resolve;
-  });
-  const dialer: Dialer = {
-    dial: async (target, options) => (await later).dial(target, options),
-    resolve: async (name, type, options) => (await later).resolve(name, type, options),
-    datagrams: async (target, options) => (await later).datagrams(target, options),
+  return {
+    forwards: opened.map(({ listener, forward: { target, protocol } }) => ({
+      local: formatAuthority({ host: listener.address, port: listener.port }),
+      remote: formatAuthority(target),
+      protocol,
+    })),
+    close,
   };
-  return { dialer, give: (found) => give(found) };
 }
 
-async function resolveForwards(requests: readonly ForwardRequest[], options: SessionOptions): Promise<Forward[]> {
-  const { kubeconfig, context, namespace } = options;
-  const config = await loadClusterConfig({
-    ...(kubeconfig === undefined ? {} : { kubeconfig }),
-    ...(context === undefined ? {} : { context }),
-    ...(namespace === undefined ? {} : { namespace }),
-  });
-  const api = new ClusterApi(config);
+async function openOne(forward: Forward, dialer: Dialer, log: (entry: ProxyLogEntry) => void): Promise<Listener> {
+  const { address, local, localNamed, protocol, target } = forward;
+  const setting = `\`kt forward ${target.host} LOCAL:${target.port}\``;
+  const open = (port: number): Promise<Listener> => {
+    const options: ForwardOptions = { host: address, port, target, dialer, setting, log };
+    return protocol === 'UDP' ? forwardUdp(options) : forwardTcp(options);
+  };
   try {
-    const forwards: Forward[] = [];
-    for (const request of requests) {
-      const service = await serviceOf(api, config.namespace, request);
-      forwards.push(...portsOf(request, service));
-    }
-    return forwards;
-  } finally {
-    api.close();
+    return await open(local);
+  } catch (error) {
+    const known = asKtError(error);
+    const reason = (known.cause as NodeJS.ErrnoException | undefined)?.code;
+    if (reason === 'EACCES' && !localNamed && local < PRIVILEGED_BELOW) return open(local + UNPRIVILEGED_OFFSET);
+    if (reason === 'EADDRNOTAVAIL' && address.startsWith('127.') && address !== '127.0.0.1')
+      throw new KtError('LISTEN_FAILED', known.message, {
+        hint: 'this system has 127.0.0.1 only: name local ports instead of --own-ip',
+        cause: known.cause,
+      });
+    throw known;
   }
 }
 
-/** The Service of this name; undefined where it is an address, or where the Service may not be asked for. */
-async function serviceOf(
-  api: ClusterApi,
-  namespace: string,
-  { host, isService }: ForwardRequest,
-): Promise<ServiceObject | undefined> {
-  if (!/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(host)) return undefined;
-  const service = await find<ServiceObject>(api, servicePath(namespace, host)).catch((error: unknown) => {
-    if (isService) throw error;
-    return undefined;
-  });
-  if (isService && !service)
-    throw new KtError('SERVICE_NOT_FOUND', `there is no service '${host}' in the namespace '${namespace}'`);
-  return service;
-}
-
-/** kt-connect's rules: no port is the Service's only one, a single number means both sides. Throws USAGE naming what there is. */
-function portsOf(request: ForwardRequest, service: ServiceObject | undefined): Forward[] {
-  const { host, ports: wishes } = request;
-  if (!service) {
-    if (wishes.length === 0) throw new KtError('USAGE', `which port of ${host}?`, { hint: `kt forward ${host} 5432` });
-    return wishes.map((wish) => plainPort(host, wish));
-  }
-  return (wishes.length === 0 ? [undefined] : wishes).map((wish) => {
-    const { port, protocol, local } = choosePort(service, wish, false);
-    if (typeof port !== 'number')
-      throw new KtError(
-        'UNSUPPORTED',
-        `${host} is headless and only its pods know the number of '${String(port.portOf.targetPort)}'`,
-        {
-          hint: 'name the pod and its port by number',
-        },
-      );
-    return { host, port, local, protocol };
-  });
-}
-
-/** A port of something that is no Service of the namespace: a number. */
-function plainPort(host: string, { text, local, remote, protocol = 'TCP' }: PortWish): Forward {
-  const port = Number(remote ?? local);
-  if (!Number.isInteger(port))
-    throw new KtError('USAGE', `${host} is no Service of the namespace: '${text}' has to be a number`);
-  return { host, port, local: local ?? port, protocol };
+/** A failure is told once until a connection succeeds again: a client that tries in a loop must not fill the screen. */
+function failuresOf({ target }: Forward, emit: EventSink, debug: boolean): (entry: ProxyLogEntry) => void {
+  let told: string | undefined;
+  const name = formatAuthority(target);
+  return ({ event, reason, code }) => {
+    if (debug) emit({ type: 'debug', message: `${name} ${event}${reason === undefined ? '' : `: ${reason}`}` });
+    if (event === 'opened') told = undefined;
+    if ((event !== 'failed' && event !== 'rejected') || reason === told || code === 'CANCELLED') return;
+    told = reason;
+    emit({ type: 'warning', message: `no connection to ${name}: ${reason ?? 'no reason given'}` });
+  };
 }

@@ -94,7 +94,8 @@ export class Laptop {
   }
 }
 
-export type Ready = Extract<SessionEvent, { type: 'ready' }>;
+/** Of `kt connect`, which always has a proxy and a resolver. */
+export type Ready = Extract<SessionEvent, { type: 'ready' }> & { readonly proxy: string; readonly dns: string };
 
 export class Running {
   readonly child: ChildProcess;
