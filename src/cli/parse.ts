@@ -2,6 +2,7 @@
 // `kt status` does not pay for what `kt connect` needs. Called by main.ts.
 import yargs from 'yargs';
 import { KtError } from '../errors.ts';
+import { withForwardOptions } from './forward-options.ts';
 import { withHoldOptions, withMeshOptions, withRunOptions } from './hold-options.ts';
 import { type Arguments, GLOBAL_OPTIONS, withSessionOptions } from './options.ts';
 
@@ -51,20 +52,9 @@ export async function run(argv: readonly string[], version: string): Promise<num
       start(async () => (await import('./commands/hold.ts')).mesh),
     )
     .command(
-      'forward <targets..>',
+      'forward [target..]',
       'Local ports that lead to a Service, or to any address through the cluster: kt forward db 5432',
-      (y) =>
-        withSessionOptions(y)
-          .positional('targets', {
-            type: 'string',
-            array: true,
-            describe: 'NAME or ADDRESS, each with its ports: PORT or LOCAL:REMOTE, number or name, with /udp for UDP',
-          })
-          .option('own-ip', {
-            type: 'boolean',
-            default: false,
-            describe: "listen on a loopback address of the target's own (Linux)",
-          }),
+      (y) => withForwardOptions(y),
       start(async () => (await import('./commands/forward.ts')).forward),
     )
     .command(
