@@ -7,6 +7,7 @@ import { asset } from '../assets.ts';
 import type { AgentPlacement } from '../cluster/agent-pod.ts';
 import type { ClusterApi } from '../cluster/rest.ts';
 import { applyTakeover } from '../cluster/takeover/apply.ts';
+import { keepTaken } from '../cluster/takeover/keep.ts';
 import { checkTakeoverRights, planTakeover } from '../cluster/takeover/plan.ts';
 import { restoreService } from '../cluster/takeover/restore.ts';
 import type { TakeoverPlan, WantedPort } from '../cluster/takeover/types.ts';
@@ -95,12 +96,15 @@ export async function hold(context: HoldContext, request: HoldRequest, plan: Tak
     onStream: (peer) => emit({ type: 'debug', message: `${service}: from ${peer}` }),
   });
   let releasing: Promise<void> | undefined;
+  const keeping = new AbortController();
+  const owner = { session, version, user: userName(), host: hostname() };
   const release = (): Promise<void> => {
+    // First, or it would take again what is being given back.
+    keeping.abort();
     releasing ??= giveUp(context, service, link);
     return releasing;
   };
   try {
-    const owner = { session, version, user: userName(), host: hostname() };
     const code = readFileSync(asset('agent.mjs'), 'utf8');
     await applyTakeover(api, plan, {
       ...context.placement,
@@ -120,6 +124,13 @@ export async function hold(context: HoldContext, request: HoldRequest, plan: Tak
     else await release().catch(() => undefined);
     throw known;
   }
+  void keepTaken(api, plan, {
+    owner,
+    signal: keeping.signal,
+    onKept: () =>
+      emit({ type: 'warning', message: `${service} was written by somebody (a redeploy?) and is taken again` }),
+    onLost: (reason) => emit({ type: 'warning', message: `${service} is not kept any more: ${reason}` }),
+  });
   step('done', text, performance.now() - started);
   emit({
     type: 'holding',

@@ -71,6 +71,25 @@ describe('holding a Service', { timeout: 90_000 }, () => {
     await expectUntouched();
   });
 
+  test('E6: a redeploy that writes the Service again: taken again, and its new selector is what is restored', async () => {
+    const kt = await exchange();
+    await kubectl([
+      'patch',
+      'service',
+      NAME,
+      '--type=json',
+      '-p',
+      JSON.stringify([{ op: 'replace', path: '/spec/selector', value: { app: NAME } }]),
+    ]);
+    await kt.event('warning', ({ message }) => message.includes('taken again'));
+    await expect.poll(async () => (await askFromPod(`http://${NAME}/`))['name'], { timeout: 10_000 }).toBe('laptop');
+    await kt.stop();
+    expect(await leftovers(NAME)).toBe('');
+    expect(await kubectl(['get', 'service', NAME, '-o', 'jsonpath={.spec.selector}'])).toBe(`{"app":"${NAME}"}`);
+    await kubectl(['patch', 'service', NAME, '-p', JSON.stringify({ spec: { selector: { tier: 'test' } } })]);
+    await expectUntouched();
+  });
+
   test('the same in a namespace with Pod Security restricted', async () => {
     await removeShop(NAME, 'locked');
     await deployShop(NAME, 'locked');

@@ -1,0 +1,80 @@
+// Keeps a taken Service taken: a redeploy or a `helm upgrade` that writes the Service puts its selector back, and callers would leave the
+// agent without a word. The new selector becomes the one that is restored, and the origin leads to it. Called by modes/hold.ts.
+import { asKtError } from '../../errors.ts';
+import type { ClusterApi } from '../rest.ts';
+import { watchList } from '../watch.ts';
+import { takePatch } from './apply.ts';
+import { journalOf } from './journal.ts';
+import { agentLabels, nameFor, type TakeoverOwner } from './manifests.ts';
+import { servicePath, statusCode } from './objects.ts';
+import type { ServiceObject, TakeoverPlan } from './types.ts';
+
+/** A controller that puts its selector back each time must not be fought for ever: it is told after so many times within the window. */
+const TIMES_MAX = 10;
+const WINDOW_MS = 60_000;
+/** Attempts of one patch when others write the Service at the same time (409). */
+const CONFLICTS_MAX = 8;
+
+export interface KeepOptions {
+  readonly owner: TakeoverOwner;
+  readonly signal: AbortSignal;
+  /** It was taken away and is taken again. */
+  readonly onKept: () => void;
+  /** It is not kept any more, and why: the Service goes on with its own pods. */
+  readonly onLost: (reason: string) => void;
+}
+
+/** Until `signal` aborts, or it can't be kept. Never rejects. */
+export async function keepTaken(api: ClusterApi, plan: TakeoverPlan, options: KeepOptions): Promise<void> {
+  const { namespace, service } = plan;
+  const { signal, onKept, onLost } = options;
+  let times: number[] = [];
+  const query = { fieldSelector: `metadata.name=${service}` };
+  try {
+    for await (const change of watchList<ServiceObject>(api, servicePath(namespace), { query, signal })) {
+      if (change.type === 'deleted') return onLost(`the Service ${service} was deleted`);
+      if (change.type === 'synced' || isTaken(change.object)) continue;
+      const now = performance.now();
+      times = [...times.filter((time) => now - time < WINDOW_MS), now];
+      if (times.length > TIMES_MAX) return onLost(`something puts the selector of ${service} back each time`);
+      if (await takeAgain(api, plan, options)) onKept();
+    }
+  } catch (error) {
+    // Without the right to watch it is as with every other tool: a redeploy ends it.
+    if (!signal.aborted) onLost(`changes of ${service} can't be watched: ${asKtError(error).message}`);
+  }
+  return undefined;
+}
+
+function isTaken(service: ServiceObject): boolean {
+  const selector = service.spec.selector ?? {};
+  const ours = Object.entries(agentLabels(service.metadata.name)).every(([key, value]) => selector[key] === value);
+  return ours && journalOf(service) !== undefined;
+}
+
+/** False where somebody else on the same agent was faster. */
+async function takeAgain(api: ClusterApi, plan: TakeoverPlan, { owner, signal }: KeepOptions): Promise<boolean> {
+  const { namespace, service } = plan;
+  const contentType = 'application/merge-patch+json';
+  for (let attempt = 1; ; attempt += 1) {
+    const current = await api.request<ServiceObject>('GET', servicePath(namespace, service), { signal });
+    if (isTaken(current)) return false;
+    const selector = current.spec.selector ?? {};
+    try {
+      const originPath = servicePath(namespace, nameFor(service, 'origin'));
+      const origin = await api.request<ServiceObject>('GET', originPath, { signal });
+      const gone = Object.fromEntries(Object.keys(origin.spec.selector ?? {}).map((key) => [key, null]));
+      // The way to the pods first: the agent's callers must not lead to pods that are going.
+      await api.request('PATCH', originPath, {
+        body: { spec: { selector: { ...gone, ...selector } } },
+        contentType,
+        signal,
+      });
+      const body = takePatch(current, plan, owner);
+      await api.request('PATCH', servicePath(namespace, service), { body, contentType, signal });
+      return true;
+    } catch (error) {
+      if (statusCode(error) !== 409 || attempt >= CONFLICTS_MAX) throw error;
+    }
+  }
+}
