@@ -2,7 +2,7 @@
 // The stand-in for cluster and kt in test/agent/ingress.
 import { randomBytes } from 'node:crypto';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { type IngressListeners, openIngress } from '../../src/agent/ingress/listeners.ts';
+import { type IngressLimits, type IngressListeners, openIngress } from '../../src/agent/ingress/listeners.ts';
 import { Registry } from '../../src/agent/ingress/registry.machine.ts';
 import { IngressSessions } from '../../src/agent/ingress/sessions.ts';
 import { LinkServer } from '../../src/agent/link-server.ts';
@@ -33,6 +33,7 @@ export interface WorldOptions {
   /** Port of the original "pod"; null = a preview. */
   readonly originPort: number | null;
   readonly protocol?: 'TCP' | 'UDP';
+  readonly limits?: IngressLimits;
 }
 
 export class IngressWorld {
@@ -59,7 +60,7 @@ export class IngressWorld {
     });
   }
 
-  static async start({ originPort, protocol = 'TCP' }: WorldOptions): Promise<IngressWorld> {
+  static async start({ originPort, protocol = 'TCP', limits = {} }: WorldOptions): Promise<IngressWorld> {
     const world = new IngressWorld();
     world.#linkPort = await world.#linkServer.listen();
     // Port 0 = any; the rules speak of it as port 0 too, so a free one is chosen first.
@@ -75,6 +76,7 @@ export class IngressWorld {
       links: world.#sessions.of,
       draining: () => world.draining,
       log: (line) => world.log.push(line),
+      limits,
     });
     return world;
   }

@@ -8,6 +8,7 @@ import { reset } from '../../netstack/stream/reset.ts';
 import { protocolOf } from './http1.codec.ts';
 import { serveHttp1 } from './http1.ts';
 import { serveHttp2 } from './http2.ts';
+import { peerOfSocket } from './peer.ts';
 import type { Upstreams } from './upstreams.ts';
 
 /**
@@ -15,80 +16,122 @@ import type { Upstreams } from './upstreams.ts';
  * send at once; a laptop should not see a connection that says nothing for each of them.
  */
 const FIRST_BYTES_MS = 50;
+/** Milliseconds for the first line, once it has begun. Text that looks like a method but waits for an answer (`PING`) is served as what it is then. */
+const FIRST_LINE_MS = 3_000;
 
-type Protocol = 'http1' | 'http2' | 'other';
+export interface FirstLimits {
+  readonly firstBytesMs?: number;
+  readonly firstLineMs?: number;
+}
+
+interface First {
+  /** undefined: the caller said nothing yet. */
+  readonly protocol: 'http1' | 'http2' | 'other' | undefined;
+  /** What the caller said before its half-close; else its bytes are still in the socket. */
+  readonly early?: Buffer;
+}
+
+interface Way {
+  readonly upstream: Duplex;
+  readonly origin: boolean;
+}
 
 /** Serves it to its end. Never rejects. `client` is paused and has an 'error' listener. */
-export async function serveConnection(client: Socket, upstreams: Upstreams): Promise<void> {
-  let upstream: Duplex | undefined;
-  let protocol = await firstBytes(client, FIRST_BYTES_MS);
-  if (protocol === 'gone') return;
-  if (protocol === undefined) {
-    upstream = await connectRaw(client, upstreams);
-    if (upstream === undefined) return;
-    protocol = await whoSpeaks(client, upstream);
-    if (protocol === 'gone') {
-      upstream.destroy();
-      return;
-    }
-    // It was the laptop's or the origin's; requests are decided one by one.
-    if (protocol !== 'other') {
-      upstream.destroy();
-      upstream = undefined;
-    }
+export async function serveConnection(client: Socket, upstreams: Upstreams, limits: FirstLimits = {}): Promise<void> {
+  const { firstBytesMs = FIRST_BYTES_MS, firstLineMs = FIRST_LINE_MS } = limits;
+  let way: Way | undefined;
+  let first = await firstBytes(client, { beginMs: firstBytesMs, lineMs: firstLineMs });
+  if (first?.protocol === undefined && !client.destroyed) {
+    way = await connectRaw(client, upstreams);
+    if (way === undefined) return undefined;
+    first = await whoSpeaks(client, way.upstream, firstLineMs);
   }
-  if (protocol === 'http1') return serveHttp1(client, upstreams, undefined);
-  if (protocol === 'http2') return serveHttp2(client, upstreams, undefined);
-  upstream ??= await connectRaw(client, upstreams);
-  if (upstream) await joinStreams(client, upstream);
+  if (first === undefined || client.destroyed) return void way?.upstream.destroy();
+  const { protocol, early } = first;
+  if (protocol === 'http1' || protocol === 'http2') {
+    // Requests are decided one by one: a connection to the laptop was for the whole.
+    if (way?.origin === false) way.upstream.destroy();
+    const origin = way?.origin ? way.upstream : undefined;
+    return protocol === 'http1' ? serveHttp1(client, upstreams, origin) : serveHttp2(client, upstreams, origin);
+  }
+  way ??= await connectRaw(client, upstreams);
+  if (way === undefined) return undefined;
+  if (early && !way.upstream.destroyed) way.upstream.write(early);
+  await joinStreams(client, way.upstream);
 }
 
 /** To the laptop that wants everything, else to the origin; the caller is reset where neither is there. */
-async function connectRaw(client: Socket, upstreams: Upstreams): Promise<Duplex | undefined> {
+async function connectRaw(client: Socket, upstreams: Upstreams): Promise<Way | undefined> {
   const claim = upstreams.match(undefined);
-  const peer = `${client.remoteAddress ?? ''}:${client.remotePort ?? 0}`;
-  const upstream =
-    (claim && (await upstreams.openLaptop(claim, peer).catch(() => undefined))) ??
-    (await upstreams.openOrigin().catch(() => undefined));
-  if (upstream === undefined) reset(client);
-  else if (client.destroyed) upstream.destroy();
-  return client.destroyed ? undefined : upstream;
+  const laptop = claim && (await upstreams.openLaptop(claim, peerOfSocket(client)).catch(() => undefined));
+  const upstream = laptop ?? (await upstreams.openOrigin().catch(() => undefined));
+  if (upstream === undefined) {
+    reset(client);
+    return undefined;
+  }
+  if (!client.destroyed) return { upstream, origin: laptop === undefined };
+  upstream.destroy();
+  return undefined;
 }
 
-/** What the caller's first bytes are; they stay in the socket. undefined: nothing came in `limitMs`. A half-close is 'other'. */
-function firstBytes(client: Socket, limitMs: number | undefined): Promise<Protocol | 'gone' | undefined> {
+interface FirstOptions {
+  /** Milliseconds for the first byte. */
+  readonly beginMs?: number;
+  /** Milliseconds for the rest of the first line. */
+  readonly lineMs: number;
+  /** Somebody else spoke first. */
+  readonly signal?: AbortSignal;
+}
+
+/** What the caller's first bytes are. undefined: the caller went away. */
+function firstBytes(client: Socket, { beginMs, lineMs, signal }: FirstOptions): Promise<First | undefined> {
   return new Promise((resolve) => {
     let held: Buffer = Buffer.alloc(0);
-    const finish = (result: Protocol | 'gone' | undefined): void => {
+    const finish = (result: First | undefined): void => {
       clearTimeout(timer);
       client.off('readable', look).off('end', ended).off('close', gone);
-      if (held.length > 0 && !client.destroyed) client.unshift(held);
+      signal?.removeEventListener('abort', spoken);
+      // A stream that has ended takes nothing back.
+      if (held.length > 0 && !client.destroyed && !client.readableEnded) client.unshift(held);
       resolve(result);
     };
     const look = (): void => {
       for (let chunk = client.read() as Buffer | null; chunk !== null; chunk = client.read() as Buffer | null) {
+        if (held.length === 0) {
+          clearTimeout(timer);
+          timer = setTimeout(spoken, lineMs);
+        }
         held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
         const protocol = protocolOf(held);
-        if (protocol) return finish(protocol);
-        // It began; whoever is slow in its first line is HTTP and waits for itself.
-        clearTimeout(timer);
+        if (protocol) return finish({ protocol });
       }
       return undefined;
     };
-    const ended = (): void => finish('other');
-    const gone = (): void => finish('gone');
-    const timer = limitMs === undefined ? undefined : setTimeout(() => finish(undefined), limitMs);
+    const ended = (): void => finish({ protocol: 'other', early: held });
+    const gone = (): void => finish(undefined);
+    const spoken = (): void => finish({ protocol: 'other' });
+    let timer =
+      beginMs === undefined ? undefined : setTimeout(() => finish({ protocol: undefined }), beginMs);
     client.on('readable', look).on('end', ended).on('close', gone);
     if (client.destroyed) gone();
-    else look();
+    else if (client.readableEnded) ended();
+    else if (signal?.aborted) spoken();
+    else {
+      signal?.addEventListener('abort', spoken, { once: true });
+      look();
+    }
   });
 }
 
-/** Whose bytes come first; those of the upstream mean a protocol in which servers speak first. */
-async function whoSpeaks(client: Socket, upstream: Duplex): Promise<Protocol | 'gone'> {
-  const server = new Promise<'other'>((resolve) => {
-    for (const event of ['readable', 'end', 'close'] as const) upstream.once(event, () => resolve('other'));
-  });
-  const result = await Promise.race([firstBytes(client, undefined), server]);
-  return result ?? 'other';
+/** Whose bytes come first; those of the upstream, or its end, mean a protocol in which servers speak first. */
+async function whoSpeaks(client: Socket, upstream: Duplex, lineMs: number): Promise<First | undefined> {
+  const server = new AbortController();
+  const speaks = (): void => server.abort();
+  const events = ['readable', 'end', 'close'] as const;
+  for (const event of events) upstream.on(event, speaks);
+  if (upstream.destroyed) speaks();
+  const first = await firstBytes(client, { lineMs, signal: server.signal });
+  // A 'readable' listener keeps a stream from flowing.
+  for (const event of events) upstream.off(event, speaks);
+  return first;
 }

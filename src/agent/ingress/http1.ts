@@ -22,6 +22,7 @@ import {
   withClose,
   withForwardedFor,
 } from './http1.codec.ts';
+import { peerOfSocket, plainAddress } from './peer.ts';
 import { Pull } from './pull.ts';
 import type { Upstreams } from './upstreams.ts';
 
@@ -51,7 +52,7 @@ class Http1Connection {
     this.#socket = client;
     this.#client = new Pull(client);
     this.#upstreams = upstreams;
-    this.#peer = `${client.remoteAddress ?? ''}:${client.remotePort ?? 0}`;
+    this.#peer = peerOfSocket(client);
     this.#origin = origin && new Pull(origin);
     client.once('close', () => {
       if (!this.#taken) for (const side of [this.#origin, this.#current]) side?.stream.destroy();
@@ -108,7 +109,8 @@ class Http1Connection {
   }
 
   async #toOrigin(request: RequestHead, body: BodyKind): Promise<boolean | undefined> {
-    const kept = this.#origin?.over === false ? this.#origin : undefined;
+    const kept = this.#origin?.fresh ? this.#origin : undefined;
+    if (kept === undefined) this.#origin?.stream.destroy();
     let origin = kept;
     for (;;) {
       if (origin === undefined) {
@@ -134,7 +136,7 @@ class Http1Connection {
 
   /** Sends the request and its answer back. True: the caller's connection can be used again; undefined: it is raw or ending. */
   async #forward(request: RequestHead, body: BodyKind, upstream: Pull): Promise<boolean | undefined> {
-    const address = this.#socket.remoteAddress?.replace(/^::ffff:/, '') ?? 'unknown';
+    const address = plainAddress(this.#socket.remoteAddress ?? 'unknown');
     await upstream.write(withForwardedFor(request, address));
     let sent = false;
     const sending = pass(this.#client, upstream, new BodyCounter(body)).then(() => {

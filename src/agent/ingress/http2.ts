@@ -14,6 +14,7 @@ import {
 } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { peerOfSocket, plainAddress } from './peer.ts';
 import type { Claim, Upstreams } from './upstreams.ts';
 
 /** Milliseconds of silence after which a laptop's session has to prove that it lives before a request is given to it, and the time for that. */
@@ -44,8 +45,8 @@ class Http2Connection {
 
   constructor(client: Socket, upstreams: Upstreams, origin: Duplex | undefined) {
     this.#upstreams = upstreams;
-    this.#address = client.remoteAddress?.replace(/^::ffff:/, '') ?? 'unknown';
-    this.#peer = `${client.remoteAddress ?? ''}:${client.remotePort ?? 0}`;
+    this.#address = plainAddress(client.remoteAddress ?? 'unknown');
+    this.#peer = peerOfSocket(client);
     this.#dialled = origin;
     this.#server = createServer({ settings: SETTINGS });
     this.closed = new Promise((resolve) => {
@@ -88,7 +89,9 @@ class Http2Connection {
 
   /** A session with the laptop that was heard of lately. Rejects where the laptop refuses or is silent. */
   async #laptop(claim: Claim): Promise<ClientHttp2Session> {
-    const kept = this.#laptops.get(claim.session);
+    // Two rules of one session may lead to two local ports.
+    const key = `${claim.session} ${claim.rule}`;
+    const kept = this.#laptops.get(key);
     if (kept && !kept.session.closed && !kept.session.destroyed) {
       if (performance.now() - kept.provenAt < PROVE_AFTER_MS || (await answers(kept.session))) {
         kept.provenAt = performance.now();
@@ -97,7 +100,7 @@ class Http2Connection {
       kept.session.destroy();
     }
     const session = open(await this.#upstreams.openLaptop(claim, this.#peer));
-    this.#laptops.set(claim.session, { session, provenAt: performance.now() });
+    this.#laptops.set(key, { session, provenAt: performance.now() });
     return session;
   }
 

@@ -7,7 +7,7 @@ import type { MuxStream } from '../../netstack/mux/stream.ts';
 import { encodeMessage } from '../../netstack/stream/header.codec.ts';
 
 /** Milliseconds for the laptop's yes, which comes after its dial to the local port: longer, and the caller would notice (DESIGN §7). */
-const OPENING_MS = 2_000;
+export const OPENING_MS = 2_000;
 
 /** A link as it is seen from here. */
 export interface LaptopLink {
@@ -35,7 +35,7 @@ export interface Inbound {
 export async function openToLaptop(
   links: Iterable<LaptopLink>,
   inbound: Inbound,
-  limitMs = OPENING_MS,
+  limitMs: number,
 ): Promise<MuxStream> {
   let best: LaptopLink | undefined;
   for (const link of links) {

@@ -4,8 +4,8 @@ import { connect, createServer, type Server, type Socket, type TcpNetConnectOpts
 import type { Duplex } from 'node:stream';
 import { KtError } from '../../errors.ts';
 import type { IngressConfig, IngressListener } from '../../netstack/link/ingress-config.codec.ts';
-import { serveConnection } from './connection.ts';
-import { type LaptopLink, openToLaptop, reachable } from './laptop.ts';
+import { type FirstLimits, serveConnection } from './connection.ts';
+import { type LaptopLink, OPENING_MS, openToLaptop, reachable } from './laptop.ts';
 import type { Registry } from './registry.machine.ts';
 import { listenUdp } from './udp.ts';
 import type { Upstreams } from './upstreams.ts';
@@ -16,6 +16,11 @@ const CONNECTIONS_MAX = 8_192;
 const ORIGIN_MS = 10_000;
 const BUFFER_BYTES = 256 * 1024;
 
+/** Waits that tests make shorter; production takes the constants. */
+export interface IngressLimits extends FirstLimits {
+  readonly openingMs?: number;
+}
+
 export interface IngressContext {
   readonly config: IngressConfig;
   readonly registry: Registry;
@@ -23,6 +28,7 @@ export interface IngressContext {
   readonly links: (session: string) => Iterable<LaptopLink>;
   readonly draining: () => boolean;
   readonly log: (line: string) => void;
+  readonly limits?: IngressLimits;
 }
 
 export interface IngressListeners {
@@ -53,7 +59,7 @@ export async function openIngress(context: IngressContext): Promise<IngressListe
         (socket) => {
           sockets.add(socket);
           socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
-          serveConnection(socket, upstreams).catch((error: Error) => {
+          serveConnection(socket, upstreams, context.limits).catch((error: Error) => {
             context.log(`defect: ${error.stack ?? error.message}`);
             socket.destroy();
           });
@@ -95,14 +101,14 @@ function listen(server: Server, port: number): Promise<number> {
 }
 
 function upstreamsOf(listener: IngressListener, context: IngressContext): Upstreams {
-  const { registry, links, config } = context;
+  const { registry, links, config, limits = {} } = context;
   const { port, protocol, originPort } = listener;
   return {
     match: (headers) => {
       const claim = registry.match(port, protocol, headers);
       return claim && reachable(links(claim.session)) ? claim : undefined;
     },
-    openLaptop: (claim, peer) => openToLaptop(links(claim.session), { rule: claim.rule, protocol, peer }),
+    openLaptop: (claim, peer) => openToLaptop(links(claim.session), { rule: claim.rule, protocol, peer }, limits.openingMs ?? OPENING_MS),
     openOrigin: () =>
       config.origin === null
         ? Promise.reject(new KtError('DIAL_REFUSED', 'this Service is a preview and its laptop is not there'))

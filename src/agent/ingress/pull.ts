@@ -8,6 +8,8 @@ export class Pull {
   readonly stream: Duplex;
   #wake: (() => void) | undefined;
   readonly #onEvent = (): void => {
+    // Node emits 'end' only after somebody has read up to it; a kept connection that nobody reads would seem alive.
+    if (this.stream.readableLength === 0) this.stream.read(0);
     const waiting = this.#wake;
     this.#wake = undefined;
     waiting?.();
@@ -28,6 +30,11 @@ export class Pull {
   /** Nothing more can be read from it or written to it. */
   get over(): boolean {
     return this.stream.destroyed || this.stream.readableEnded;
+  }
+
+  /** Nothing came that nobody asked for (a late 408, the end): it can take another request. */
+  get fresh(): boolean {
+    return !this.over && this.stream.readableLength === 0;
   }
 
   /** The next bytes; null at the end. Rejects where the stream broke. */
