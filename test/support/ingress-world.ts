@@ -2,6 +2,7 @@
 // The stand-in for cluster and kt in test/agent/ingress.
 import { randomBytes } from 'node:crypto';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { reachable } from '../../src/agent/ingress/laptop.ts';
 import { type IngressLimits, type IngressListeners, openIngress } from '../../src/agent/ingress/listeners.ts';
 import { Registry } from '../../src/agent/ingress/registry.machine.ts';
 import { IngressSessions } from '../../src/agent/ingress/sessions.ts';
@@ -84,6 +85,17 @@ export class IngressWorld {
   /** The Service's port. */
   get port(): number {
     return this.#listeners?.ports[0] ?? 0;
+  }
+
+  /** Connections of callers that are open at the agent. */
+  get connections(): number {
+    return this.#listeners?.connections() ?? 0;
+  }
+
+  /** Who would get a connection that is not HTTP, at this moment. */
+  match(): string | undefined {
+    const claim = this.registry.match(this.port, 'TCP', undefined);
+    return claim && reachable(this.#sessions.of(claim.session)) ? claim.session : undefined;
   }
 
   async laptop(options: Partial<LaptopOptions> = {}): Promise<Laptop> {

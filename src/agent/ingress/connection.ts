@@ -110,8 +110,7 @@ function firstBytes(client: Socket, { beginMs, lineMs, signal }: FirstOptions): 
     const ended = (): void => finish({ protocol: 'other', early: held });
     const gone = (): void => finish(undefined);
     const spoken = (): void => finish({ protocol: 'other' });
-    let timer =
-      beginMs === undefined ? undefined : setTimeout(() => finish({ protocol: undefined }), beginMs);
+    let timer = beginMs === undefined ? undefined : setTimeout(() => finish({ protocol: undefined }), beginMs);
     client.on('readable', look).on('end', ended).on('close', gone);
     if (client.destroyed) gone();
     else if (client.readableEnded) ended();

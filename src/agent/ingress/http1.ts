@@ -47,13 +47,15 @@ class Http1Connection {
   /** An answer has begun: nothing else may be said any more. */
   #answering = false;
   #taken = false;
+  /** Between two requests. */
+  #idle = false;
 
   constructor(client: Socket, upstreams: Upstreams, origin: Duplex | undefined) {
     this.#socket = client;
     this.#client = new Pull(client);
     this.#upstreams = upstreams;
     this.#peer = peerOfSocket(client);
-    this.#origin = origin && new Pull(origin);
+    if (origin) this.#keep(new Pull(origin));
     client.once('close', () => {
       if (!this.#taken) for (const side of [this.#origin, this.#current]) side?.stream.destroy();
     });
@@ -62,7 +64,10 @@ class Http1Connection {
   /** One request and its answer. False: there is no next one. */
   async exchange(): Promise<boolean> {
     this.#answering = false;
+    this.#idle = true;
+    if (this.#origin?.over) this.#origin.stream.destroy();
     const raw = await readHead(this.#client);
+    this.#idle = false;
     if (raw === undefined) return false;
     const request = parseRequest(raw);
     const body = requestBody(request);
@@ -115,13 +120,12 @@ class Http1Connection {
     for (;;) {
       if (origin === undefined) {
         try {
-          origin = new Pull(await this.#upstreams.openOrigin());
+          origin = this.#keep(new Pull(await this.#upstreams.openOrigin()));
         } catch (error) {
           this.#say(503, `no original pod answers: ${(error as Error).message}`);
           return undefined;
         }
       }
-      this.#origin = origin;
       try {
         return await this.#forward(request, body, origin);
       } catch (error) {
@@ -177,6 +181,15 @@ class Http1Connection {
       const reusable = delimited && (response.version === 11 ? !response.has('close') : response.has('keep-alive'));
       return { keep: reusable && !draining, reusable };
     }
+  }
+
+  /** It serves the next requests too, until it ends: then our half is closed at once, not with the next request. */
+  #keep(origin: Pull): Pull {
+    this.#origin = origin;
+    origin.stream.once('end', () => {
+      if (this.#idle) origin.stream.destroy();
+    });
+    return origin;
   }
 
   #dropOrigin(upstream: Pull): void {

@@ -32,11 +32,7 @@ export interface Inbound {
 }
 
 /** Resolves with the stream once the laptop has taken it. Rejects with LINK_LOST, DIAL_TIMEOUT, or the laptop's refusal. */
-export async function openToLaptop(
-  links: Iterable<LaptopLink>,
-  inbound: Inbound,
-  limitMs: number,
-): Promise<MuxStream> {
+export async function openToLaptop(links: Iterable<LaptopLink>, inbound: Inbound, limitMs: number): Promise<MuxStream> {
   let best: LaptopLink | undefined;
   for (const link of links) {
     if (link.muxer.full || suspect(link)) continue;

@@ -108,7 +108,8 @@ function upstreamsOf(listener: IngressListener, context: IngressContext): Upstre
       const claim = registry.match(port, protocol, headers);
       return claim && reachable(links(claim.session)) ? claim : undefined;
     },
-    openLaptop: (claim, peer) => openToLaptop(links(claim.session), { rule: claim.rule, protocol, peer }, limits.openingMs ?? OPENING_MS),
+    openLaptop: (claim, peer) =>
+      openToLaptop(links(claim.session), { rule: claim.rule, protocol, peer }, limits.openingMs ?? OPENING_MS),
     openOrigin: () =>
       config.origin === null
         ? Promise.reject(new KtError('DIAL_REFUSED', 'this Service is a preview and its laptop is not there'))
