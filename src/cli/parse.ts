@@ -2,6 +2,7 @@
 // `kt status` does not pay for what `kt connect` needs. Called by main.ts.
 import yargs from 'yargs';
 import { KtError } from '../errors.ts';
+import { withBirdseyeOptions } from './birdseye-options.ts';
 import { withForwardOptions } from './forward-options.ts';
 import { withHoldOptions, withMeshOptions, withRunOptions } from './hold-options.ts';
 import { type Arguments, GLOBAL_OPTIONS, withSessionOptions } from './options.ts';
@@ -56,6 +57,12 @@ export async function run(argv: readonly string[], version: string): Promise<num
       'Local ports that lead to a Service, or to any address through the cluster: kt forward db 5432',
       (y) => withForwardOptions(y),
       start(async () => (await import('./commands/forward.ts')).forward),
+    )
+    .command(
+      'birdseye',
+      'Show the Services of the namespace, who has taken which, and who is connected',
+      (y) => withBirdseyeOptions(y),
+      start(async () => (await import('./commands/birdseye.ts')).birdseye),
     )
     .command(
       'recover [service]',

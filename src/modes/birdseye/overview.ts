@@ -1,0 +1,240 @@
+// The mode `birdseye`: what a namespace has and who has what of it. Only reads: lists Services, endpoints and pods, and asks the ingress
+// agents over a port-forward who holds them now. What may not be read, or is not answered in time, is said so instead.
+// Called by cli/commands/birdseye.ts.
+import { randomBytes } from 'node:crypto';
+import type { ClusterApi } from '../../cluster/rest.ts';
+import { type Journal, journalOf } from '../../cluster/takeover/journal.ts';
+import { nameFor } from '../../cluster/takeover/manifests.ts';
+import { list, podsPath, servicePath } from '../../cluster/takeover/objects.ts';
+import type { ServiceObject } from '../../cluster/takeover/types.ts';
+import { asKtError } from '../../errors.ts';
+import type { Holder } from '../../netstack/link/control.codec.ts';
+import { IngressLink } from '../../session/inbound/ingress-link.ts';
+import {
+  isKtConnectHelper,
+  KT_CONNECT_LABEL,
+  ktConnectConnectors,
+  ktConnectState,
+  type PodTrace,
+} from './kt-connect.ts';
+import type { Connector, Overview, ServiceLine, ServiceState, ServiceUser } from './types.ts';
+
+/** Milliseconds for an agent's answer; longer would make an overview a wait. */
+const ASK_MS = 2_000;
+/** Agents that are asked at once: each is a TLS connection to the API server. */
+const ASKED_AT_ONCE = 8;
+
+interface EndpointSlice {
+  readonly metadata: { readonly labels?: Readonly<Record<string, string>> };
+  readonly endpoints?: readonly {
+    readonly addresses?: readonly string[];
+    readonly conditions?: { readonly ready?: boolean };
+  }[];
+}
+
+/** Rejects with RIGHTS_MISSING where Services may not be listed, or with what the API said. `version`: of this kt. */
+export async function birdseye(
+  api: ClusterApi,
+  namespace: string,
+  version: string,
+  signal: AbortSignal,
+): Promise<Overview> {
+  const slicesPath = `/apis/discovery.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/endpointslices`;
+  const [services, slices, egress, foreign] = await Promise.all([
+    list<ServiceObject>(api, servicePath(namespace), undefined, signal),
+    unlessForbidden(list<EndpointSlice>(api, slicesPath, undefined, signal)),
+    unlessForbidden(list<PodTrace>(api, podsPath(namespace), 'kt/role=egress', signal)),
+    unlessForbidden(list<PodTrace>(api, podsPath(namespace), KT_CONNECT_LABEL, signal)),
+  ]);
+  const ready = slices && countReady(slices);
+  const own = services.filter((service) => !isHelper(service));
+  const holders = await askAgents(api, namespace, version, own, signal);
+  const now = Date.now();
+  return {
+    namespace,
+    services: own.map((service) => lineOf(service, { ready, holders, foreign, now })),
+    connected: egress && [
+      ...egress.filter(runs).map(connectorOf),
+      ...ktConnectConnectors((foreign ?? []).filter(runs)),
+    ],
+  };
+}
+
+async function unlessForbidden<T>(listing: Promise<T[]>): Promise<T[] | null> {
+  try {
+    return await listing;
+  } catch (error) {
+    if (asKtError(error).code === 'RIGHTS_MISSING') return null;
+    throw error;
+  }
+}
+
+const runs = ({ metadata, status }: PodTrace): boolean =>
+  metadata.deletionTimestamp === undefined && status?.phase !== 'Succeeded' && status?.phase !== 'Failed';
+
+const isHelper = (service: ServiceObject): boolean =>
+  service.metadata.labels?.['kt/role'] === 'origin' || isKtConnectHelper(service);
+
+function countReady(slices: readonly EndpointSlice[]): Map<string, number> {
+  const addresses = new Map<string, Set<string>>();
+  for (const { metadata, endpoints } of slices) {
+    const service = metadata.labels?.['kubernetes.io/service-name'] ?? '';
+    const found = addresses.get(service) ?? new Set();
+    addresses.set(service, found);
+    // Unknown counts as ready (discovery.k8s.io/v1).
+    for (const endpoint of endpoints ?? [])
+      if (endpoint.conditions?.ready !== false) for (const address of endpoint.addresses ?? []) found.add(address);
+  }
+  return new Map([...addresses].map(([service, found]) => [service, found.size]));
+}
+
+type Asked = readonly Holder[] | { readonly failed: string };
+
+async function askAgents(
+  api: ClusterApi,
+  namespace: string,
+  version: string,
+  services: readonly ServiceObject[],
+  signal: AbortSignal,
+): Promise<Map<string, Asked>> {
+  const waiting = services.flatMap((service): [string, number][] => {
+    const journal = journalOf(service);
+    return journal === undefined || journal === 'unreadable' ? [] : [[service.metadata.name, journal.linkPort]];
+  });
+  const answers = new Map<string, Asked>();
+  const ask = async (): Promise<void> => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      const [service, linkPort] = next;
+      answers.set(service, await askAgent(api, namespace, version, service, linkPort, signal));
+    }
+  };
+  await Promise.all(Array.from({ length: ASKED_AT_ONCE }, ask));
+  return answers;
+}
+
+async function askAgent(
+  api: ClusterApi,
+  namespace: string,
+  version: string,
+  service: string,
+  linkPort: number,
+  signal: AbortSignal,
+): Promise<Asked> {
+  const session = `look-${randomBytes(4).toString('hex')}`;
+  const link = new IngressLink({ api, namespace, service, linkPort, session, version, rules: [] });
+  const limit = AbortSignal.timeout(ASK_MS);
+  const late = new Promise<never>((_, reject) => {
+    limit.addEventListener('abort', () => reject(new Error(`it did not answer within ${ASK_MS / 1000} s`)), {
+      once: true,
+    });
+  });
+  try {
+    const looking = link.start(AbortSignal.any([signal, limit])).then(() => link.look());
+    return await Promise.race([looking, late]);
+  } catch (error) {
+    signal.throwIfAborted();
+    const { code, message } = asKtError(error);
+    if (code === 'RIGHTS_MISSING') return { failed: 'you may not port-forward' };
+    return { failed: limit.aborted ? `it did not answer within ${ASK_MS / 1000} s` : message };
+  } finally {
+    link.close();
+  }
+}
+
+interface Facts {
+  readonly ready: ReadonlyMap<string, number> | null;
+  readonly holders: ReadonlyMap<string, Asked>;
+  readonly foreign: readonly PodTrace[] | null;
+  readonly now: number;
+}
+
+function lineOf(service: ServiceObject, { ready, holders, foreign, now }: Facts): ServiceLine {
+  const { name } = service.metadata;
+  const { spec } = service;
+  const journal = journalOf(service);
+  const external = spec.type === 'ExternalName';
+  return {
+    name,
+    type: spec.clusterIP === 'None' && !external ? 'Headless' : (spec.type ?? 'ClusterIP'),
+    ports: (spec.ports ?? []).map((port) => ({
+      port: port.port,
+      name: port.name ?? null,
+      protocol: port.protocol ?? 'TCP',
+      targetPort: port.targetPort ?? port.port,
+    })),
+    ready: ready && !external ? (ready.get(name) ?? 0) : null,
+    originReady: ready && journal !== undefined ? (ready.get(nameFor(name, 'origin')) ?? 0) : null,
+    ...(journal === undefined
+      ? stateWithoutJournal(service, foreign, now)
+      : stateOf(name, journal, holders.get(name), now)),
+  };
+}
+
+type State = Pick<ServiceLine, 'state' | 'by' | 'notes'>;
+
+function stateWithoutJournal(service: ServiceObject, foreign: readonly PodTrace[] | null, now: number): State {
+  const { annotations = {}, labels } = service.metadata;
+  if (labels?.['kt/role'] === 'preview') {
+    const { 'kt/user': user = 'unknown', 'kt/host': host } = annotations;
+    const since = service.metadata.creationTimestamp ?? null;
+    return {
+      state: 'previewing',
+      by: [{ user, host: host ?? null, mark: null, since, live: null, tool: 'kt' }],
+      notes: [],
+    };
+  }
+  return ktConnectState(service, foreign ?? undefined, now) ?? { state: 'normal', by: [], notes: [] };
+}
+
+const STATES: Readonly<Record<Journal['kind'], ServiceState>> = {
+  exchange: 'exchanged',
+  mesh: 'meshed',
+  preview: 'previewing',
+};
+
+function stateOf(name: string, journal: Journal | 'unreadable', asked: Asked | undefined, now: number): State {
+  if (journal === 'unreadable')
+    return { state: 'exchanged', by: [], notes: ['its journal is of a newer kt and can not be read'] };
+  const { kind, user, host, at } = journal;
+  const state = STATES[kind];
+  const owner: ServiceUser = { user, host, mark: null, since: at, live: null, tool: 'kt' };
+  if (asked === undefined || 'failed' in asked)
+    return {
+      state,
+      by: [owner],
+      notes: [
+        `as its journal says who began it; others may be on it: the agent can't be asked (${asked?.failed ?? 'not asked'})`,
+      ],
+    };
+  const users = asked.filter(({ rules }) => rules.length > 0).map((holder) => userOf(holder, now));
+  if (users.length > 0) return { state, by: users, notes: [] };
+  return {
+    state,
+    by: [{ ...owner, live: false }],
+    notes: [`nobody holds it any more: \`kt recover ${name}\` gives it back`],
+  };
+}
+
+function userOf({ user, host, heldMs, live, rules }: Holder, now: number): ServiceUser {
+  const marks = new Set(rules.map(({ match }) => (match.kind === 'header' ? `${match.name}: ${match.value}` : null)));
+  const mark = [...marks].filter((one) => one !== null).join(', ');
+  return {
+    user,
+    host,
+    mark: mark === '' ? null : mark,
+    since: new Date(now - heldMs).toISOString(),
+    live,
+    tool: 'kt',
+  };
+}
+
+function connectorOf({ metadata: { name, annotations, creationTimestamp } }: PodTrace): Connector {
+  return {
+    user: annotations?.['kt/user'] ?? 'unknown',
+    host: annotations?.['kt/host'] ?? null,
+    pod: name,
+    since: creationTimestamp ?? null,
+    lastActive: null,
+    tool: 'kt',
+  };
+}
