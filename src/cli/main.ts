@@ -1,6 +1,6 @@
 // Entry of the `kt` command. Answers --version without loading anything; everything else is parsed in parse.ts.
 // Prints the one error that ends a command, and sets the exit code from it.
-import { enableCompileCache } from 'node:module';
+import nodeModule from 'node:module';
 import { asKtError } from '../errors.ts';
 
 declare const __KT_VERSION__: string;
@@ -17,7 +17,7 @@ async function main(argv: readonly string[]): Promise<number> {
     );
     return 2;
   }
-  enableCompileCache();
+  nodeModule.enableCompileCache();
   const { run } = await import('./parse.ts');
   return run(argv, __KT_VERSION__);
 }
