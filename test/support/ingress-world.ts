@@ -11,7 +11,7 @@ import type { AgentLine, Match, Rule } from '../../src/netstack/link/control.cod
 import { Link } from '../../src/netstack/link/link.ts';
 import type { MuxStream } from '../../src/netstack/mux/stream.ts';
 import { DirectDialer } from '../../src/netstack/route/direct-dialer.ts';
-import { encodeMessage } from '../../src/netstack/stream/header.codec.ts';
+import { encodeMessage, type OpenHeader } from '../../src/netstack/stream/header.codec.ts';
 import { joinStreams } from '../../src/netstack/stream/pump.ts';
 
 export const portOf = (server: { address(): AddressInfo | string | null }): number =>
@@ -48,9 +48,14 @@ export class IngressWorld {
   #linkPort = 0;
   readonly #laptops: Laptop[] = [];
 
-  private constructor() {
+  readonly #protocol: 'TCP' | 'UDP';
+
+  private constructor(protocol: 'TCP' | 'UDP') {
+    this.#protocol = protocol;
     this.registry = new Registry(() => this.now);
-    this.#sessions = new IngressSessions(this.registry);
+    this.#sessions = new IngressSessions(this.registry, () => {
+      this.draining = true;
+    });
     this.#linkServer = new LinkServer({
       port: 0,
       tokenSha256: undefined,
@@ -62,7 +67,7 @@ export class IngressWorld {
   }
 
   static async start({ originPort, protocol = 'TCP', limits = {} }: WorldOptions): Promise<IngressWorld> {
-    const world = new IngressWorld();
+    const world = new IngressWorld(protocol);
     world.#linkPort = await world.#linkServer.listen();
     // Port 0 = any; the rules speak of it as port 0 too, so a free one is chosen first.
     const port = await closedPort();
@@ -92,9 +97,14 @@ export class IngressWorld {
     return this.#listeners?.connections() ?? 0;
   }
 
+  /** Callers over UDP that the agent knows. */
+  get flows(): number {
+    return this.#listeners?.flows() ?? 0;
+  }
+
   /** Who would get a connection that is not HTTP, at this moment. */
   match(): string | undefined {
-    const claim = this.registry.match(this.port, 'TCP', undefined);
+    const claim = this.registry.match(this.port, this.#protocol, undefined);
     return claim && reachable(this.#sessions.of(claim.session)) ? claim.session : undefined;
   }
 
@@ -117,14 +127,15 @@ export interface LaptopOptions {
   readonly port: number;
   readonly localPort: number;
   readonly user: string;
+  readonly session?: string;
   readonly protocol?: 'TCP' | 'UDP';
   /** Instead of dialling the local port. */
-  readonly onStream?: (stream: MuxStream) => void;
+  readonly onStream?: (stream: MuxStream, header: OpenHeader & { kind: 'inbound' }) => void;
 }
 
 /** A developer's kt, as far as the agent sees it. */
 export class Laptop {
-  readonly session = randomBytes(4).toString('hex');
+  readonly session: string;
   readonly lines: AgentLine[] = [];
   readonly #options: LaptopOptions;
   readonly #token = randomBytes(8).toString('hex');
@@ -135,6 +146,7 @@ export class Laptop {
 
   constructor(options: LaptopOptions) {
     this.#options = options;
+    this.session = options.session ?? randomBytes(4).toString('hex');
   }
 
   async connect(): Promise<void> {
@@ -155,7 +167,10 @@ export class Laptop {
 
   /** Says a line and gives the answer. */
   ask(
-    line: { type: 'leave' | 'look' } | { type: 'rules'; rules: readonly Rule[]; takeOver?: boolean },
+    line:
+      | { type: 'leave'; session?: string }
+      | { type: 'look' | 'retire' }
+      | { type: 'rules'; rules: readonly Rule[]; takeOver?: boolean },
   ): Promise<AgentLine> {
     const seq = (this.#seq += 1);
     return new Promise((resolve) => {

@@ -7,7 +7,7 @@ import type { IngressConfig, IngressListener } from '../../netstack/link/ingress
 import { type FirstLimits, serveConnection } from './connection.ts';
 import { type LaptopLink, OPENING_MS, openToLaptop, reachable } from './laptop.ts';
 import type { Registry } from './registry.machine.ts';
-import { listenUdp } from './udp.ts';
+import { listenUdp, type UdpListener } from './udp.ts';
 import type { Upstreams } from './upstreams.ts';
 
 /** Connections on one port; the pod's memory limit is 256 MiB and each one holds some 10 KiB. */
@@ -15,10 +15,14 @@ const CONNECTIONS_MAX = 8_192;
 /** Milliseconds for the origin Service to answer a connect. */
 const ORIGIN_MS = 10_000;
 const BUFFER_BYTES = 256 * 1024;
+/** Milliseconds of silence after which a caller's machine is asked whether it is still there; many are gone without a word. */
+const KEEP_ALIVE_MS = 60_000;
 
 /** Waits that tests make shorter; production takes the constants. */
 export interface IngressLimits extends FirstLimits {
   readonly openingMs?: number;
+  readonly flowsMax?: number;
+  readonly refusedMs?: number;
 }
 
 export interface IngressContext {
@@ -35,6 +39,8 @@ export interface IngressListeners {
   /** Ports as they are: those that were asked for, or the system's choice for 0. */
   readonly ports: readonly number[];
   readonly connections: () => number;
+  /** Callers over UDP. */
+  readonly flows: () => number;
   /** Takes no more connections; those that are there go on. */
   stop(): void;
   close(): void;
@@ -44,18 +50,28 @@ export interface IngressListeners {
 export async function openIngress(context: IngressContext): Promise<IngressListeners> {
   const sockets = new Set<Socket>();
   const closers: (() => void)[] = [];
+  const udps: UdpListener[] = [];
   const ports: number[] = [];
   try {
     for (const listener of context.config.listeners) {
       const upstreams = upstreamsOf(listener, context);
       if (listener.protocol === 'UDP') {
-        const udp = await listenUdp(listener, upstreams, context);
-        closers.push(() => udp.close());
+        const { log, limits = {} } = context;
+        const udp = await listenUdp(listener, { upstreams, origin: context.config.origin, log, limits });
+        // To the end: a datagram that comes late belongs to a flow that is there, as far as anybody knows.
+        udps.push(udp);
         ports.push(udp.port);
         continue;
       }
       const server = createServer(
-        { allowHalfOpen: true, noDelay: true, pauseOnConnect: true, highWaterMark: BUFFER_BYTES },
+        {
+          allowHalfOpen: true,
+          noDelay: true,
+          pauseOnConnect: true,
+          highWaterMark: BUFFER_BYTES,
+          keepAlive: true,
+          keepAliveInitialDelay: KEEP_ALIVE_MS,
+        },
         (socket) => {
           sockets.add(socket);
           socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
@@ -72,6 +88,7 @@ export async function openIngress(context: IngressContext): Promise<IngressListe
     }
   } catch (error) {
     for (const close of closers) close();
+    for (const udp of udps) udp.close();
     throw error;
   }
   const stop = (): void => {
@@ -80,9 +97,11 @@ export async function openIngress(context: IngressContext): Promise<IngressListe
   return {
     ports,
     connections: () => sockets.size,
+    flows: () => udps.reduce((sum, udp) => sum + udp.flows(), 0),
     stop,
     close: () => {
       stop();
+      for (const udp of udps.splice(0)) udp.close();
       for (const socket of sockets) socket.destroy();
     },
   };

@@ -1,6 +1,6 @@
 // Who holds which traffic at this ingress agent: sessions, their rules, and whether they have a link now. The lease of a rule is the
 // session's link; after its loss the rules match nothing but stay reserved for RULES_HELD_MS, by this agent's own clock.
-// Sans-io. Told by link-server.ts, asked by listeners.ts and udp.ts.
+// Sans-io. Told by sessions.ts, asked by listeners.ts and udp.ts.
 import { type ErrorCode, KtError } from '../../errors.ts';
 import type { Holder, Match, Rule } from '../../netstack/link/control.codec.ts';
 import { matches } from './match.ts';
@@ -10,6 +10,8 @@ import type { Claim, HeaderLookup } from './upstreams.ts';
 export const RULES_HELD_MS = 120_000;
 /** Developers on one Service; more is a flood. */
 const SESSIONS_MAX = 64;
+/** Characters of a session's id, as control lines carry it. */
+const ID_MAX = 64;
 
 interface Session {
   readonly id: string;
@@ -37,9 +39,10 @@ export class Registry {
     this.#now = now;
   }
 
-  /** A link of a session has said hello. Throws DIAL_DENIED where the session is another token's, STREAM_LIMIT where too many are here. */
+  /** A link of a session has said hello. Throws DIAL_DENIED where the session is another token's, STREAM_LIMIT where too many are here, LINK_PROTOCOL. */
   linkUp(hello: { session: string; tokenSha256: string; user: string; host: string }): void {
     this.#sweep();
+    if (hello.session.length > ID_MAX) throw new KtError('LINK_PROTOCOL', "a session's id is too long");
     const known = this.#sessions.get(hello.session);
     if (known && known.tokenSha256 !== hello.tokenSha256)
       throw new KtError('DIAL_DENIED', 'this session belongs to another token');

@@ -5,6 +5,7 @@ import {
   type AgentLine,
   CONTROL_LINE_MAX,
   encodeLine,
+  type Holder,
   type LaptopLine,
   parseLaptopLine,
 } from '../../netstack/link/control.codec.ts';
@@ -12,6 +13,11 @@ import type { Muxer } from '../../netstack/mux/muxer.ts';
 import type { MuxStream } from '../../netstack/mux/stream.ts';
 import type { LaptopLink } from './laptop.ts';
 import type { Registry } from './registry.machine.ts';
+
+/** Bytes of answers that a laptop does not read: it asks once in a while, and reads at once. */
+const ANSWERS_BYTES_MAX = 1024 * 1024;
+/** Characters of a name that others are shown. */
+const NAME_MAX = 64;
 
 interface SessionLink extends LaptopLink {
   readonly control: MuxStream;
@@ -29,6 +35,7 @@ export class IngressSessions {
   readonly #links = new Map<string, Set<SessionLink>>();
 
   readonly #onRetire: () => void;
+  #retired = false;
 
   /** `onRetire`: the Service is given back, nobody new comes. */
   constructor(registry: Registry, onRetire: () => void = () => undefined) {
@@ -39,8 +46,9 @@ export class IngressSessions {
   /** Links of a session. */
   of = (session: string): Iterable<LaptopLink> => this.#links.get(session) ?? [];
 
-  /** A link has said hello; gives what to call when it goes. Throws DIAL_DENIED or STREAM_LIMIT. */
-  linkUp(hello: Hello, muxer: Muxer, control: MuxStream, received: () => number): () => void {
+  /** A link has said hello; gives what to call when it goes. Throws DIAL_DENIED, STREAM_LIMIT or LINK_PROTOCOL. */
+  linkUp(said: Hello, muxer: Muxer, control: MuxStream, received: () => number): () => void {
+    const hello = { ...said, user: shown(said.user), host: shown(said.host) };
     this.registry.linkUp(hello);
     const link: SessionLink = { muxer, control, received };
     const links = this.#links.get(hello.session) ?? new Set();
@@ -60,10 +68,15 @@ export class IngressSessions {
       held += chunk;
       const lines = held.split('\n');
       held = lines.pop() ?? '';
-      if (held.length > CONTROL_LINE_MAX) muxer.destroy(new Error('a control line is too long'));
+      if (held.length > CONTROL_LINE_MAX)
+        muxer.destroy(new KtError('LINK_PROTOCOL', 'a control line of the laptop is too long'));
       for (const text of lines) {
         const line = parseLaptopLine(text);
         if (line) say(control, this.#answer(hello, line));
+        if (control.writableLength > ANSWERS_BYTES_MAX) {
+          muxer.destroy(new KtError('LINK_PROTOCOL', 'the laptop asks and does not read the answers'));
+          return;
+        }
       }
     });
   }
@@ -79,6 +92,9 @@ export class IngressSessions {
     const { seq } = line;
     try {
       if (line.type === 'rules') {
+        // It is being removed and takes no callers: rules here would hold nothing.
+        if (this.#retired && line.rules.length > 0)
+          throw new KtError('LINK_LOST', 'this agent ends: its Service was given back a moment ago');
         for (const { session, rules } of this.registry.setRules(hello.session, line.rules, line.takeOver)) {
           for (const { control } of this.#links.get(session) ?? [])
             say(control, { type: 'evicted', by: `${hello.user} on ${hello.host}`, rules });
@@ -87,14 +103,25 @@ export class IngressSessions {
       else if (line.type === 'retire') {
         const [holder] = this.registry.holders();
         if (holder) throw new KtError('SERVICE_HELD', `${holder.user} on ${holder.host} holds rules here`);
+        this.#retired = true;
         this.#onRetire();
       }
-      return { type: 'done', seq, holders: this.registry.holders() };
+      return done(seq, this.registry.holders());
     } catch (error) {
       const { code, message } = asKtError(error);
       return { type: 'refused', seq, code, message };
     }
   }
+}
+
+/** It comes to other people's terminals: no control characters. */
+const shown = (name: string): string => name.replace(/\p{C}/gu, '?').slice(0, NAME_MAX);
+
+/** Fits into one line: who holds something matters more than what. */
+function done(seq: number, holders: readonly Holder[]): AgentLine {
+  const line: AgentLine = { type: 'done', seq, holders };
+  if (encodeLine(line).length <= CONTROL_LINE_MAX) return line;
+  return { type: 'done', seq, holders: holders.map((holder) => ({ ...holder, rules: [] })) };
 }
 
 function say(control: MuxStream, line: AgentLine): void {

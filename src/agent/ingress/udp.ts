@@ -1,134 +1,199 @@
 // UDP ports of a taken Service: datagrams of each caller go to the laptop that wants them, else to the origin, and answers come back.
-// A caller is its address and port; it stays where its first datagram went until it is silent for a while. Called by listeners.ts.
+// A caller is its address and port. Its flow goes to one place until it is silent for a while, the laptop or its local port goes away, or a
+// laptop comes that wants it. How datagrams travel each way is udp-ways.ts. Called by listeners.ts.
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
-import type { Duplex } from 'node:stream';
 import { KtError } from '../../errors.ts';
 import type { IngressListener } from '../../netstack/link/ingress-config.codec.ts';
-import { DatagramDecoder, encodeDatagram } from '../../netstack/stream/datagram.codec.ts';
-import type { IngressContext } from './listeners.ts';
-import type { Upstreams } from './upstreams.ts';
+import { peerOf } from './peer.ts';
+import { type Way, wayToLaptop, wayToOrigin } from './udp-ways.ts';
+import type { Claim, Upstreams } from './upstreams.ts';
 
 /** Milliseconds of silence that end a flow (RFC 4787 §4.3). */
 const IDLE_MS = 120_000;
-/** Callers at once on one port. */
+/**
+ * Callers at once on one port: most use a new port for each question, so the one that was silent longest makes room. A quarter of a link's
+ * streams: UDP must not keep TCP out.
+ */
 const FLOWS_MAX = 1_024;
 /** Datagrams that wait while it is decided where a flow goes; UDP drops the rest. */
 const WAITING_MAX = 32;
+/** Milliseconds for which a rule is not asked again after its local port refused: a datagram that is sent there is lost. */
+const REFUSED_MS = 5_000;
+
+export interface UdpContext {
+  readonly upstreams: Upstreams;
+  /** Host of the origin Service; null at a preview. */
+  readonly origin: string | null;
+  readonly log: (line: string) => void;
+  readonly limits?: { readonly flowsMax?: number; readonly refusedMs?: number };
+}
+
+export interface UdpListener {
+  readonly port: number;
+  readonly flows: () => number;
+  close(): void;
+}
+
+/** Rejects with LISTEN_FAILED. */
+export async function listenUdp(listener: IngressListener, context: UdpContext): Promise<UdpListener> {
+  // Both families where the node has them, as TCP listens.
+  const socket = await bind('udp6', listener.port).catch(() => bind('udp4', listener.port));
+  const flows = new Flows(socket, listener.originPort, context);
+  socket.on('error', (error) => context.log(`UDP port ${listener.port}: ${error.message}`));
+  socket.on('message', (datagram, from) => flows.receive(datagram, from));
+  return {
+    port: socket.address().port,
+    flows: () => flows.size,
+    close: () => {
+      flows.close();
+      socket.close();
+    },
+  };
+}
+
+function bind(type: 'udp4' | 'udp6', port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket({ type });
+    const fail = (cause: Error): void => {
+      socket.close();
+      reject(new KtError('LISTEN_FAILED', `UDP port ${port} can't be listened on: ${cause.message}`, { cause }));
+    };
+    socket.once('error', fail);
+    socket.bind(port, () => {
+      socket.off('error', fail).on('error', () => undefined);
+      resolve(socket);
+    });
+  });
+}
 
 interface Flow {
-  send: (datagram: Buffer) => void;
-  close: () => void;
-  idle: NodeJS.Timeout;
+  /** Who gets it; undefined: the origin. */
+  readonly claim: Claim | undefined;
+  readonly idle: NodeJS.Timeout;
+  waiting: Buffer[];
+  /** Not there while it is being opened. */
+  way: Way | undefined;
+  answered: boolean;
+  over: boolean;
 }
 
-export function listenUdp(
-  listener: IngressListener,
-  upstreams: Upstreams,
-  { config, log }: IngressContext,
-): Promise<{ readonly port: number; close(): void }> {
-  const socket = createSocket({ type: 'udp4' });
-  const flows = new Map<string, Flow>();
-  const open = (key: string, { address, port }: RemoteInfo): Flow => {
-    const waiting: Buffer[] = [];
-    const flow: Flow = {
-      send: (datagram) => void (waiting.length < WAITING_MAX && waiting.push(datagram)),
-      close: () => undefined,
-      idle: setTimeout(() => end(), IDLE_MS),
-    };
-    const end = (): void => {
-      clearTimeout(flow.idle);
-      flows.delete(key);
-      flow.close();
-    };
-    const back = (datagram: Buffer): void => {
-      flow.idle.refresh();
-      socket.send(datagram, port, address, () => undefined);
-    };
-    const decided = (way: { send: Flow['send']; close: Flow['close'] }): void => {
-      Object.assign(flow, way);
-      for (const datagram of waiting.splice(0)) flow.send(datagram);
-      if (!flows.has(key)) flow.close();
-    };
-    const claim = upstreams.match(undefined);
-    const laptop = claim ? upstreams.openLaptop(claim, key).then((stream) => overStream(stream, back, end)) : undefined;
-    const origin = (): ReturnType<typeof overSocket> => overSocket(config.origin, listener.originPort, back, end);
-    (laptop ?? Promise.reject(new KtError('LINK_LOST', 'no laptop'))).catch(origin).then(decided, end);
-    return flow;
-  };
-  socket.on('message', (datagram, from) => {
-    const key = `${from.address}:${from.port}`;
-    let flow = flows.get(key);
-    if (flow === undefined) {
-      if (flows.size >= FLOWS_MAX) return;
-      flow = open(key, from);
-      flows.set(key, flow);
+class Flows {
+  readonly #socket: Socket;
+  readonly #originPort: number;
+  readonly #context: UdpContext;
+  readonly #flowsMax: number;
+  readonly #refusedMs: number;
+  /** The one that was silent longest comes first. */
+  readonly #flows = new Map<string, Flow>();
+  /** Rules whose local port refused, until when by the process's clock; one entry per rule of a live laptop. */
+  readonly #refused = new Map<string, number>();
+
+  constructor(socket: Socket, originPort: number, context: UdpContext) {
+    this.#socket = socket;
+    this.#originPort = originPort;
+    this.#context = context;
+    this.#flowsMax = context.limits?.flowsMax ?? FLOWS_MAX;
+    this.#refusedMs = context.limits?.refusedMs ?? REFUSED_MS;
+  }
+
+  get size(): number {
+    return this.#flows.size;
+  }
+
+  receive(datagram: Buffer, from: RemoteInfo): void {
+    const key = peerOf(from);
+    const claim = this.#claim();
+    let flow = this.#flows.get(key);
+    // UDP knows no connections that would have to end first: a caller moves with its next datagram when laptops come and go.
+    if (flow && (flow.claim && ruleKey(flow.claim)) !== (claim && ruleKey(claim))) {
+      this.#end(key, flow);
+      flow = undefined;
     }
+    flow ??= this.#open(key, from, claim);
+    this.#touch(key, flow);
+    if (flow.way) flow.way.send(datagram);
+    else if (flow.waiting.length < WAITING_MAX) flow.waiting.push(datagram);
+  }
+
+  close(): void {
+    for (const [key, flow] of this.#flows) this.#end(key, flow);
+  }
+
+  #claim(): Claim | undefined {
+    const claim = this.#context.upstreams.match(undefined);
+    if (claim === undefined) return undefined;
+    const until = this.#refused.get(ruleKey(claim));
+    return until !== undefined && performance.now() < until ? undefined : claim;
+  }
+
+  #touch(key: string, flow: Flow): void {
     flow.idle.refresh();
-    flow.send(datagram);
-  });
-  socket.on('error', (error) => log(`UDP port ${listener.port}: ${error.message}`));
-  return new Promise((resolve, reject) => {
-    socket.once('error', (cause) =>
-      reject(new KtError('LISTEN_FAILED', `UDP port ${listener.port}: ${cause.message}`)),
-    );
-    socket.bind(listener.port, () =>
-      resolve({
-        port: socket.address().port,
-        close: () => {
-          for (const flow of [...flows.values()]) {
-            clearTimeout(flow.idle);
-            flow.close();
-          }
-          flows.clear();
-          socket.close();
-        },
-      }),
-    );
-  });
+    this.#flows.delete(key);
+    this.#flows.set(key, flow);
+  }
+
+  #open(key: string, from: RemoteInfo, claim: Claim | undefined): Flow {
+    if (this.#flows.size >= this.#flowsMax) {
+      for (const [oldest, other] of this.#flows) {
+        this.#end(oldest, other);
+        break;
+      }
+    }
+    const flow: Flow = {
+      claim,
+      idle: setTimeout(() => this.#end(key, flow), IDLE_MS).unref(),
+      waiting: [],
+      way: undefined,
+      answered: false,
+      over: false,
+    };
+    void this.#decide(key, flow, from);
+    return flow;
+  }
+
+  async #decide(key: string, flow: Flow, from: RemoteInfo): Promise<void> {
+    const events = {
+      onDatagram: (datagram: Buffer): void => {
+        if (flow.over) return;
+        flow.answered = true;
+        this.#touch(key, flow);
+        this.#socket.send(datagram, from.port, from.address, () => undefined);
+      },
+      onClose: (refused: boolean): void => this.#lost(key, flow, refused),
+    };
+    const { upstreams, origin } = this.#context;
+    const { claim } = flow;
+    const laptop =
+      claim &&
+      (await upstreams.openLaptop(claim, key).then(
+        (stream) => wayToLaptop(stream, events),
+        () => undefined,
+      ));
+    const way = laptop ?? (await wayToOrigin(origin, this.#originPort, events).catch(() => undefined));
+    if (way === undefined) return this.#end(key, flow);
+    if (flow.over) return way.close();
+    flow.way = way;
+    for (const datagram of flow.waiting.splice(0)) way.send(datagram);
+    return undefined;
+  }
+
+  /** Its other end closed it. */
+  #lost(key: string, flow: Flow, refused: boolean): void {
+    if (flow.over) return;
+    // The laptop took it, then its port said that nobody is there (ICMP): the original pods answer for a while.
+    if (refused && flow.claim && !flow.answered)
+      this.#refused.set(ruleKey(flow.claim), performance.now() + this.#refusedMs);
+    this.#end(key, flow);
+    for (const [rule, until] of this.#refused) if (until < performance.now()) this.#refused.delete(rule);
+  }
+
+  #end(key: string, flow: Flow): void {
+    if (flow.over) return;
+    flow.over = true;
+    clearTimeout(flow.idle);
+    this.#flows.delete(key);
+    flow.way?.close();
+  }
 }
 
-type Way = { send: (datagram: Buffer) => void; close: () => void };
-
-function overStream(stream: Duplex, back: (datagram: Buffer) => void, end: () => void): Way {
-  const decoder = new DatagramDecoder();
-  stream.on('data', (chunk: Buffer) => {
-    for (const datagram of decoder.push(chunk)) back(datagram);
-  });
-  stream.on('error', () => undefined).on('close', end);
-  stream.on('end', () => stream.end());
-  return {
-    // UDP drops where a queue is full; the stream's own buffer is that queue.
-    send: (datagram) => void (!stream.destroyed && !stream.writableNeedDrain && stream.write(encodeDatagram(datagram))),
-    close: () => void stream.destroy(),
-  };
-}
-
-function overSocket(
-  host: string | null,
-  port: number,
-  back: (datagram: Buffer) => void,
-  end: () => void,
-): Promise<Way> {
-  if (host === null) return Promise.reject(new KtError('DIAL_REFUSED', 'a preview has no original pods'));
-  return new Promise((resolve, reject) => {
-    const socket: Socket = createSocket({ type: 'udp4' });
-    socket.on('message', back);
-    socket.on('error', (error) => {
-      reject(error);
-      end();
-    });
-    socket.connect(port, host, () =>
-      resolve({
-        send: (datagram) => socket.send(datagram, () => undefined),
-        close: () => {
-          socket.removeAllListeners('message');
-          try {
-            socket.close();
-          } catch {
-            // Closed already, by its own error.
-          }
-        },
-      }),
-    );
-  });
-}
+const ruleKey = ({ session, rule }: Claim): string => `${session} ${rule}`;
