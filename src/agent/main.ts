@@ -61,11 +61,13 @@ async function ingressAgent(text: string): Promise<void> {
   let draining = false;
   let lagMs = LAG_MS;
   const sessions = new IngressSessions(new Registry(() => performance.now()), () => {
+    log('given back');
     draining = true;
     lagMs = 0;
+    listeners.drain();
   });
   const dialer = new DirectDialer();
-  const server = new LinkServer({
+  const links = new LinkServer({
     port,
     tokenSha256: undefined,
     ingress: sessions,
@@ -73,15 +75,16 @@ async function ingressAgent(text: string): Promise<void> {
     dialer,
     log,
   });
-  const { registry, of: links } = sessions;
-  await server.listen();
-  const listeners = await openIngress({ config, registry, links, draining: () => draining, log });
-  createServer((_, response) => response.writeHead(draining ? 503 : 200).end()).listen(config.healthPort);
+  const { registry, of } = sessions;
+  const listeners = await openIngress({ config, registry, links: of, draining: () => draining, log });
+  await links.listen();
+  await listenHealth(config.healthPort, () => !draining);
   process.once('SIGTERM', () => {
     log('draining');
     draining = true;
     // At once: the laptops move to the new pod while callers still come here.
-    server.drain();
+    links.drain();
+    listeners.drain();
     setTimeout(() => {
       listeners.stop();
       endWhen(() => listeners.connections() === 0, INGRESS_DRAIN_LIMIT_MS - lagMs);
@@ -89,6 +92,15 @@ async function ingressAgent(text: string): Promise<void> {
   });
   const ports = config.listeners.map((listener) => `${listener.port}/${listener.protocol}`).join(' ');
   log(`kt ingress agent ${__KT_VERSION__} of ${config.service} on Node ${process.version}: ${ports}`);
+}
+
+/** What the readiness probe asks: 200 where callers may come. */
+function listenHealth(healthPort: number, ready: () => boolean): Promise<void> {
+  const health = createServer((_, response) => response.writeHead(ready() ? 200 : 503).end());
+  return new Promise((resolve, reject) => {
+    health.once('error', reject);
+    health.listen(healthPort, resolve);
+  });
 }
 
 function endWhen(done: () => boolean, limitMs: number): void {

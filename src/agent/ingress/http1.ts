@@ -26,6 +26,9 @@ import { peerOfSocket, plainAddress } from './peer.ts';
 import { Pull } from './pull.ts';
 import type { Upstreams } from './upstreams.ts';
 
+/** Milliseconds for a kept-alive caller's next request while the agent drains, which is answered with the wish to leave; then it is closed. */
+const IDLE_DRAIN_MS = 2_000;
+
 /** Serves the connection to its end. `client` is paused; `origin` is a connection to the origin that was dialled already. Never rejects. */
 export async function serveHttp1(client: Socket, upstreams: Upstreams, origin: Duplex | undefined): Promise<void> {
   const connection = new Http1Connection(client, upstreams, origin);
@@ -56,7 +59,9 @@ class Http1Connection {
     this.#upstreams = upstreams;
     this.#peer = peerOfSocket(client);
     if (origin) this.#keep(new Pull(origin));
+    const forget = upstreams.onDrain?.(() => this.#drain());
     client.once('close', () => {
+      forget?.();
       if (!this.#taken) for (const side of [this.#origin, this.#current]) side?.stream.destroy();
     });
   }
@@ -96,6 +101,14 @@ class Http1Connection {
       this.#socket.end();
       this.#socket.resume();
     } else reset(this.#socket);
+  }
+
+  #drain(): void {
+    const seen = this.#socket.bytesRead;
+    const close = (): void => {
+      if (this.#idle && this.#socket.bytesRead === seen) this.#socket.end();
+    };
+    if (this.#idle) setTimeout(close, IDLE_DRAIN_MS).unref();
   }
 
   async #toLaptop(request: RequestHead, body: BodyKind, laptop: Pull): Promise<boolean | undefined> {

@@ -62,10 +62,12 @@ class Http2Connection {
 
   #session(session: ServerHttp2Session): void {
     session.on('error', () => undefined);
+    // RFC 9113 §6.8 (GOAWAY): the caller opens its next requests elsewhere; those that are open go on, then the connection ends.
+    const forget = this.#upstreams.onDrain?.(() => session.close());
+    session.once('close', () => forget?.());
     session.on('stream', (stream, headers, flags) => {
       stream.on('error', () => undefined);
-      // RFC 9113 §6.8: the caller opens its next requests elsewhere; those that are open go on.
-      if (this.#upstreams.draining?.()) session.goaway(NGHTTP2_NO_ERROR);
+      if (this.#upstreams.draining?.()) session.close();
       this.#serve(stream, headers, (flags & NGHTTP2_FLAG_END_STREAM) !== 0).catch(() => {
         if (!stream.destroyed) stream.close(NGHTTP2_INTERNAL_ERROR);
       });

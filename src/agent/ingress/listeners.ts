@@ -41,6 +41,8 @@ export interface IngressListeners {
   readonly connections: () => number;
   /** Callers over UDP. */
   readonly flows: () => number;
+  /** Asks callers to leave: those that say nothing at once, the others with their next answer (`draining` is true by now). */
+  drain(): void;
   /** Takes no more connections; those that are there go on. */
   stop(): void;
   close(): void;
@@ -52,9 +54,10 @@ export async function openIngress(context: IngressContext): Promise<IngressListe
   const closers: (() => void)[] = [];
   const udps: UdpListener[] = [];
   const ports: number[] = [];
+  const drains = new Set<() => void>();
   try {
     for (const listener of context.config.listeners) {
-      const upstreams = upstreamsOf(listener, context);
+      const upstreams = upstreamsOf(listener, context, drains);
       if (listener.protocol === 'UDP') {
         const { log, limits = {} } = context;
         const udp = await listenUdp(listener, { upstreams, origin: context.config.origin, log, limits });
@@ -98,6 +101,9 @@ export async function openIngress(context: IngressContext): Promise<IngressListe
     ports,
     connections: () => sockets.size,
     flows: () => udps.reduce((sum, udp) => sum + udp.flows(), 0),
+    drain: () => {
+      for (const leave of [...drains]) leave();
+    },
     stop,
     close: () => {
       stop();
@@ -119,7 +125,7 @@ function listen(server: Server, port: number): Promise<number> {
   });
 }
 
-function upstreamsOf(listener: IngressListener, context: IngressContext): Upstreams {
+function upstreamsOf(listener: IngressListener, context: IngressContext, drains: Set<() => void>): Upstreams {
   const { registry, links, config, limits = {} } = context;
   const { port, protocol, originPort } = listener;
   return {
@@ -134,6 +140,10 @@ function upstreamsOf(listener: IngressListener, context: IngressContext): Upstre
         ? Promise.reject(new KtError('DIAL_REFUSED', 'this Service is a preview and its laptop is not there'))
         : connectOrigin(config.origin, originPort),
     draining: context.draining,
+    onDrain: (leave) => {
+      drains.add(leave);
+      return () => drains.delete(leave);
+    },
   };
 }
 

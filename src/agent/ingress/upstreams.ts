@@ -23,4 +23,6 @@ export interface Upstreams {
   openOrigin(): Promise<Duplex>;
   /** The agent is about to end: kept-alive callers are asked to leave with their next answer. */
   draining?(): boolean;
+  /** Called when that begins, for callers that say nothing at the time. Returns what to call when the caller is gone. */
+  onDrain?(listener: () => void): () => void;
 }
