@@ -162,8 +162,14 @@ export class ClusterApi {
       const abort = (): void => reject(options.signal.reason as Error);
       options.signal.addEventListener('abort', abort, { once: true });
       request.once('close', () => options.signal.removeEventListener('abort', abort));
-      request.once('response', resolve);
+      let answered = false;
+      request.once('response', (response) => {
+        answered = true;
+        resolve(response);
+      });
       request.on('error', (error: NodeJS.ErrnoException) => {
+        // A connection that breaks within the answer: whoever reads it is told by its stream.
+        if (answered) return;
         // The server closed a kept connection while the request was on its way. Only what changes nothing is asked again.
         const stale = request.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
         if (stale && method === 'GET' && !options.signal.aborted)

@@ -1,4 +1,5 @@
 // What the API server refuses and how connections fail: each by its cause and with what to do.
+import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { apiFor, certificate, type configFor, failure, fixed, startFakeApi, statusBody } from './support/fake-api.ts';
@@ -188,6 +189,27 @@ describe('connections that fail', () => {
     );
     const server = await startFakeApi((request) => request.socket.destroy());
     expect(await failure(apiFor(server.url).request('GET', '/'))).toMatchObject({ code: 'API_UNREACHABLE' });
+  });
+
+  test('reset within an answer on a kept connection: its reader is told, and nothing is asked again', async () => {
+    const asked: string[] = [];
+    const server = await startFakeApi(
+      (request, response) => {
+        asked.push(request.url ?? '');
+        if (request.url !== '/watch') response.end('{}');
+        else response.write('{}\n', () => (request.socket as Socket).resetAndDestroy());
+      },
+      { plain: true },
+    );
+    const api = apiFor(server.url);
+    await api.request('GET', '/first');
+    const stream = await api.open('GET', '/watch');
+    const broken = once(stream, 'error');
+    stream.resume();
+    await broken;
+    expect(server.connections()).toBe(1);
+    await api.request('GET', '/last');
+    expect(asked).toEqual(['/first', '/watch', '/last']);
   });
 
   test('silence ends in time', async () => {
