@@ -197,7 +197,7 @@ describe('connections that fail', () => {
       (request, response) => {
         asked.push(request.url ?? '');
         if (request.url !== '/watch') response.end('{}');
-        else response.write('{}\n', () => (request.socket as Socket).resetAndDestroy());
+        else response.write('{}\n', () => request.socket.resetAndDestroy());
       },
       { plain: true },
     );
