@@ -9,7 +9,9 @@ export async function status(args: Arguments): Promise<number> {
   const lines = sessions.map((one) => {
     const agent = one.agent ? `agent ${one.agent}` : (one.mode ?? 'opening');
     const link = one.link === 'down' ? `link DOWN: ${one.linkReason ?? ''}` : `link ${one.link}`;
-    const forwards = (one.forwards ?? []).map(({ local, remote }) => `${local} → ${remote}`).join(', ');
+    const forwards = (one.forwards ?? [])
+      .map(({ local, remote, protocol }) => `${local} → ${remote}${protocol === 'UDP' ? ' (UDP)' : ''}`)
+      .join(', ');
     const listens = forwards === '' ? `proxy ${one.proxy ?? '?'}  dns ${one.dns ?? '?'}` : forwards;
     return `${one.namespace ?? '?'} (${one.context ?? '?'})  ${listens}  ${agent}  ${link}  pid ${one.pid}`;
   });
