@@ -1,255 +1,318 @@
 // One caller's HTTP/1.x connection at the ingress agent: each request goes to the laptop that claims it, or on to the origin, and nobody
-// else notices. Heads and bodies pass as the bytes that they are; only X-Forwarded-For is added. Framing is http1.codec.ts.
+// else notices. This file reads the requests' heads and chooses; what happens to one request is http1-exchange.ts. One kept-alive origin
+// connection per caller's connection; a new stream to the laptop for each request, because its yes is the proof that it is there.
 //
-// The ways an exchange ends: (1) both messages are whole: the next request; (2) Upgrade or CONNECT was accepted: raw from then on;
-// (3) the laptop refuses before it got a byte: the origin answers (fail-open); (4) the laptop or origin goes away before its answer:
-// 502, or the connection is closed as the origin did; (5) in the middle of an answer: the caller's connection is reset.
+// The ways it ends: (1) either side asked for it: FIN behind the answer; (2) raw from some point on (Upgrade, CONNECT, what can't be read);
+// (3) the laptop refuses before it got a byte: no end, the origin answers (fail-open); (4) the laptop goes away before its answer: 502;
+// (5) the origin goes away: the caller sees FIN or RST as the origin sent it; (6) idle for long, or asked to leave while idle.
+import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { closeGently } from '../../netstack/stream/close-gently.ts';
 import { joinStreams } from '../../netstack/stream/pump.ts';
 import { reset } from '../../netstack/stream/reset.ts';
-import {
-  BodyCounter,
-  type BodyKind,
-  HttpFault,
-  headEnd,
-  parseRequest,
-  parseResponse,
-  type RequestHead,
-  type ResponseHead,
-  requestBody,
-  responseBody,
-  withClose,
-  withForwardedFor,
-} from './http1.codec.ts';
+import { endless, headEnd, parseRequest } from './http1.codec.ts';
+import { HttpFault, requestBody } from './http1-body.codec.ts';
+import { Exchange, type ExchangeRequest, type Outcome } from './http1-exchange.ts';
 import { peerOfSocket, plainAddress } from './peer.ts';
-import { Pull } from './pull.ts';
-import type { Upstreams } from './upstreams.ts';
+import { UpstreamSide } from './upstream-side.ts';
+import type { Claim, Upstreams } from './upstreams.ts';
 
 /** Milliseconds for a kept-alive caller's next request while the agent drains, which is answered with the wish to leave; then it is closed. */
 const IDLE_DRAIN_MS = 2_000;
+/** Milliseconds for the rest of a head (nginx, Node: 60 s). */
+const HEAD_MS = 60_000;
+/** Milliseconds without a request and without an origin that would decide it: longer than callers' pools keep a connection. */
+const IDLE_MS = 600_000;
+/** Milliseconds for a caller to see our FIN. */
+const CLOSING_MS = 2_000;
+/** The same where it may still be sending what nobody reads: it should find its answer, not a RST (nginx: lingering_time). */
+const LINGER_MS = 30_000;
 
-/** Serves the connection to its end. `client` is paused; `origin` is a connection to the origin that was dialled already. Never rejects. */
-export async function serveHttp1(client: Socket, upstreams: Upstreams, origin: Duplex | undefined): Promise<void> {
-  const connection = new Http1Connection(client, upstreams, origin);
-  try {
-    while (await connection.exchange());
-    connection.end();
-  } catch (error) {
-    connection.fail(error);
-  }
+const EMPTY = Buffer.alloc(0);
+/** RFC 9110 §9.2.2: sent twice, they do what they do once. */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
+
+/**
+ * Serves the connection until it is closed, or raw and somebody else's. `client` is paused and has an 'error' listener; `origin` is a
+ * connection to the origin that was dialled already. Never rejects.
+ */
+export function serveHttp1(client: Socket, upstreams: Upstreams, origin: Duplex | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    if (client.destroyed) {
+      origin?.destroy();
+      resolve();
+      return;
+    }
+    client.once('close', () => resolve());
+    new Http1Connection(client, upstreams, origin).start();
+  });
 }
+
+/** head: one is being read. choosing: where it goes. exchange: it is there. over: nobody listens to the caller any more. */
+type Phase = 'head' | 'choosing' | 'exchange' | 'over';
 
 class Http1Connection {
-  readonly #client: Pull;
-  readonly #socket: Socket;
+  readonly #client: Socket;
   readonly #upstreams: Upstreams;
-  readonly #peer: string;
-  #origin: Pull | undefined;
-  #current: Pull | undefined;
-  /** An answer has begun: nothing else may be said any more. */
-  #answering = false;
-  #taken = false;
-  /** Between two requests. */
-  #idle = false;
+  readonly #address: string;
+  #phase: Phase = 'head';
+  /** Bytes that came early: of a head, or of the next requests. At most what one read gives behind a head, because the caller is paused then. */
+  #held: Buffer = EMPTY;
+  /** The caller has half-closed. */
+  #ended = false;
+  #headTimer: NodeJS.Timeout | undefined;
+  #origin: UpstreamSide | undefined;
+  /** Whoever has the request that is in progress. */
+  #current: UpstreamSide | undefined;
+  #exchange: Exchange | undefined;
+
+  readonly #onData = (chunk: Buffer): void => this.#fromClient(chunk);
+  readonly #onEnd = (): void => this.#clientEnded();
+  readonly #onDrain = (): void => {
+    this.#exchange?.clientDrained();
+    if (this.#phase === 'head') this.#next();
+  };
+  readonly #onIdle = (): void => {
+    if (this.#phase === 'head' && this.#origin === undefined) this.#finish(CLOSING_MS);
+  };
 
   constructor(client: Socket, upstreams: Upstreams, origin: Duplex | undefined) {
-    this.#socket = client;
-    this.#client = new Pull(client);
+    this.#client = client;
     this.#upstreams = upstreams;
-    this.#peer = peerOfSocket(client);
-    if (origin) this.#keep(new Pull(origin));
-    const forget = upstreams.onDrain?.(() => this.#drain());
+    this.#address = plainAddress(client.remoteAddress ?? 'unknown');
+    if (origin) this.#keep(new UpstreamSide(origin));
+  }
+
+  start(): void {
+    const client = this.#client;
+    const forget = this.#upstreams.onDrain?.(() => this.#askToLeave());
     client.once('close', () => {
       forget?.();
-      if (!this.#taken) for (const side of [this.#origin, this.#current]) side?.stream.destroy();
+      clearTimeout(this.#headTimer);
+      this.#leave();
     });
+    client.on('data', this.#onData).on('end', this.#onEnd).on('drain', this.#onDrain).on('timeout', this.#onIdle);
+    client.setTimeout(IDLE_MS);
+    client.resume();
   }
 
-  /** One request and its answer. False: there is no next one. */
-  async exchange(): Promise<boolean> {
-    this.#answering = false;
-    this.#idle = true;
-    if (this.#origin?.over) this.#origin.stream.destroy();
-    const raw = await readHead(this.#client);
-    this.#idle = false;
-    if (raw === undefined) return false;
-    const request = parseRequest(raw);
-    const body = requestBody(request);
-    const claim = this.#upstreams.match((name) => request.field(name));
-    const laptop = claim && (await this.#upstreams.openLaptop(claim, this.#peer).catch(() => undefined));
-    const answer = laptop ? await this.#toLaptop(request, body, new Pull(laptop)) : await this.#toOrigin(request, body);
-    if (answer === undefined) return false;
-    const asked = request.version === 11 ? !request.has('close') : request.has('keep-alive');
-    return asked && answer && !this.#client.over;
+  #fromClient(chunk: Buffer): void {
+    if (this.#phase === 'head') this.#readHead(chunk);
+    else if (this.#phase === 'choosing') this.#hold(chunk);
+    else if (this.#phase === 'exchange') {
+      const exchange = this.#exchange;
+      const taken = exchange?.fromClient(chunk) ?? 0;
+      if (taken < chunk.length && this.#phase === 'exchange') this.#hold(chunk.subarray(taken));
+      exchange?.settle();
+    }
   }
 
-  /** In order: what was written still leaves. */
-  end(): void {
-    if (this.#taken) return;
-    this.#socket.end();
-    for (const side of [this.#origin, this.#current]) side?.stream.destroy();
-    // What the caller still sends is nobody's; its own end closes the socket.
-    this.#socket.resume();
+  #hold(bytes: Buffer): void {
+    if (bytes.length === 0) return;
+    this.#held = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+    this.#client.pause();
   }
 
-  fail(error: unknown): void {
-    for (const side of [this.#origin, this.#current]) side?.stream.destroy();
-    if (this.#socket.destroyed) return;
-    if (error instanceof HttpFault && !this.#answering) {
-      this.#say(error.status, error.message);
-      this.#socket.end();
-      this.#socket.resume();
-    } else reset(this.#socket);
+  #clientEnded(): void {
+    this.#ended = true;
+    if (this.#phase === 'head') this.#finish(CLOSING_MS);
+    else if (this.#held.length === 0) this.#exchange?.clientEnded();
   }
 
-  #drain(): void {
-    const seen = this.#socket.bytesRead;
-    const close = (): void => {
-      if (this.#idle && this.#socket.bytesRead === seen) this.#socket.end();
-    };
-    if (this.#idle) setTimeout(close, IDLE_DRAIN_MS).unref();
+  /** For the next request: those that came early first. */
+  #next(): void {
+    this.#phase = 'head';
+    this.#exchange = undefined;
+    this.#current = undefined;
+    // A caller that asks and asks and reads nothing must not fill the memory with its answers.
+    if (this.#client.writableNeedDrain) return void this.#client.pause();
+    const held = this.#held;
+    this.#held = EMPTY;
+    if (held.length > 0) this.#readHead(held);
+    if (this.#phase !== 'head') return undefined;
+    if (this.#ended) return this.#finish(CLOSING_MS);
+    return void this.#client.resume();
   }
 
-  async #toLaptop(request: RequestHead, body: BodyKind, laptop: Pull): Promise<boolean | undefined> {
-    this.#current = laptop;
+  #readHead(chunk: Buffer): void {
+    let looked = this.#held.length;
+    let bytes = looked === 0 ? chunk : Buffer.concat([this.#held, chunk]);
+    this.#held = EMPTY;
+    // RFC 9112 §2.2: an empty line before a request is to be ignored.
+    for (; bytes.length >= 2 && bytes[0] === 13 && bytes[1] === 10; looked = 0) bytes = bytes.subarray(2);
+    const end = headEnd(bytes, looked);
+    if (end < 0 && !endless(bytes)) {
+      this.#held = bytes;
+      if (bytes.length > 0)
+        this.#headTimer ??= setTimeout(() => this.#refuse(408, 'the rest of the request did not come'), HEAD_MS);
+      return;
+    }
+    clearTimeout(this.#headTimer);
+    this.#headTimer = undefined;
+    const head = end < 0 ? undefined : parseRequest(bytes.subarray(0, end));
+    if (head === undefined) {
+      this.#unreadable(bytes);
+      return;
+    }
     try {
-      return await this.#forward(request, body, laptop);
+      const request = { head, body: requestBody(head) };
+      this.#choose(request, bytes.subarray(end));
     } catch (error) {
-      if (this.#answering || this.#socket.destroyed || error instanceof HttpFault) throw error;
-      this.#say(502, 'the laptop that took this request went away before it answered');
-      return undefined;
-    } finally {
-      // A new stream for each request: the laptop's yes to it is the proof that it is there.
-      if (!this.#taken) laptop.stream.destroy();
-      this.#current = undefined;
+      if (!(error instanceof HttpFault)) throw error;
+      this.#refuse(400, error.message);
     }
   }
 
-  async #toOrigin(request: RequestHead, body: BodyKind): Promise<boolean | undefined> {
-    const kept = this.#origin?.fresh ? this.#origin : undefined;
-    if (kept === undefined) this.#origin?.stream.destroy();
-    let origin = kept;
-    for (;;) {
-      if (origin === undefined) {
-        try {
-          origin = this.#keep(new Pull(await this.#upstreams.openOrigin()));
-        } catch (error) {
-          this.#say(503, `no original pod answers: ${(error as Error).message}`);
-          return undefined;
-        }
-      }
-      try {
-        return await this.#forward(request, body, origin);
-      } catch (error) {
-        const empty = body.kind === 'length' && body.bytes === 0;
-        // A kept connection may close while the request is on its way; without a body it can be sent again.
-        if (origin !== kept || !empty || this.#answering || this.#socket.destroyed) throw error;
-        origin.stream.destroy();
-        origin = undefined;
-      }
-    }
+  #choose(request: ExchangeRequest, early: Buffer): void {
+    const claim = this.#upstreams.match((name) => request.head.field(name));
+    if (claim === undefined && this.#origin) return this.#begin(request, early, this.#origin);
+    this.#hold(early);
+    return this.#open(claim, (side) => this.#begin(request, this.#takeHeld(), side));
   }
 
-  /** Sends the request and its answer back. True: the caller's connection can be used again; undefined: it is raw or ending. */
-  async #forward(request: RequestHead, body: BodyKind, upstream: Pull): Promise<boolean | undefined> {
-    const address = plainAddress(this.#socket.remoteAddress ?? 'unknown');
-    await upstream.write(withForwardedFor(request, address));
-    let sent = false;
-    const sending = pass(this.#client, upstream, new BodyCounter(body)).then(() => {
-      sent = true;
-    });
-    // Its failure matters only where no answer came.
-    sending.catch(() => undefined);
-    const answer = await this.#answer(request, upstream);
-    if (answer === 'raw') {
-      this.#taken = true;
-      await joinStreams(this.#client.release(), upstream.release());
-      return undefined;
-    }
-    if (!answer.reusable) this.#dropOrigin(upstream);
-    // An answer before the body's end: the rest of it is still in the way of the next request.
-    if (!sent && !answer.reusable) return undefined;
-    await sending;
-    return answer.keep;
+  /** It may hide a length or a second request from us and not from others: all that comes from here on goes to one of them as it is. */
+  #unreadable(bytes: Buffer): void {
+    this.#hold(bytes);
+    this.#open(this.#upstreams.match(undefined), (side) => this.#raw(side));
   }
 
-  async #answer(request: RequestHead, upstream: Pull): Promise<'raw' | { keep: boolean; reusable: boolean }> {
-    for (;;) {
-      const raw = await readHead(upstream);
-      if (raw === undefined) throw new Error('it closed the connection without an answer');
-      const response = parseResponse(raw);
-      const switched = response.status === 101 || (request.method === 'CONNECT' && isSuccess(response));
-      if (response.status < 200 && !switched) {
-        await this.#client.write(raw);
-        continue;
-      }
-      this.#answering = true;
-      const counter = new BodyCounter(responseBody(response, request.method));
-      const delimited = responseBody(response, request.method).kind !== 'close';
-      const draining = !switched && this.#upstreams.draining?.() === true;
-      await this.#client.write(draining ? withClose(response) : raw);
-      if (switched) return 'raw';
-      await pass(upstream, this.#client, counter);
-      const reusable = delimited && (response.version === 11 ? !response.has('close') : response.has('keep-alive'));
-      return { keep: reusable && !draining, reusable };
-    }
+  #takeHeld(): Buffer {
+    const held = this.#held;
+    this.#held = EMPTY;
+    return held;
   }
 
-  /** It serves the next requests too, until it ends: then our half is closed at once, not with the next request. */
-  #keep(origin: Pull): Pull {
-    this.#origin = origin;
-    origin.stream.once('end', () => {
-      if (this.#idle) origin.stream.destroy();
-    });
-    return origin;
-  }
-
-  #dropOrigin(upstream: Pull): void {
-    upstream.stream.destroy();
-    if (this.#origin === upstream) this.#origin = undefined;
-  }
-
-  #say(status: number, message: string): void {
-    const text = `kt: ${message}\n`;
-    this.#answering = true;
-    this.#socket.write(
-      `HTTP/1.1 ${status} kt\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
+  /** To the laptop that claims it, else (fail-open) to the origin. */
+  #open(claim: Claim | undefined, use: (side: UpstreamSide) => void): void {
+    this.#phase = 'choosing';
+    this.#upstream(claim).then(
+      (side) => {
+        if (this.#phase === 'choosing') use(side);
+        else side.stream.destroy();
+      },
+      (error: Error) => this.#refuse(503, `no original pod answers: ${error.message}`),
     );
   }
-}
 
-const isSuccess = ({ status }: ResponseHead): boolean => status >= 200 && status < 300;
+  async #upstream(claim: Claim | undefined): Promise<UpstreamSide> {
+    const peer = peerOfSocket(this.#client);
+    const laptop = claim && (await this.#upstreams.openLaptop(claim, peer).catch(() => undefined));
+    if (laptop) return new UpstreamSide(laptop);
+    return this.#origin ?? this.#keep(new UpstreamSide(await this.#upstreams.openOrigin()));
+  }
 
-/** The next head; undefined where the stream ended before its first byte. What follows it stays in the stream. */
-async function readHead(side: Pull): Promise<Buffer | undefined> {
-  let held: Buffer = Buffer.alloc(0);
-  for (;;) {
-    const chunk = await side.read();
-    if (chunk === null) {
-      if (held.length === 0) return undefined;
-      throw new Error('the connection ended in the middle of a head');
+  /** It serves the next requests too, until it says something unasked (its end, a late 408). */
+  #keep(side: UpstreamSide): UpstreamSide {
+    this.#origin = side;
+    side.idle(() => {
+      this.#forget(side);
+      // Nobody else decides now how long the caller may be idle.
+      this.#client.setTimeout(IDLE_MS);
+    });
+    return side;
+  }
+
+  #forget(side: UpstreamSide): void {
+    if (this.#origin === side) this.#origin = undefined;
+    side.stream.destroy();
+  }
+
+  #begin(request: ExchangeRequest, early: Buffer, side: UpstreamSide): void {
+    this.#phase = 'exchange';
+    this.#current = side;
+    const draining = (): boolean => this.#upstreams.draining?.() === true;
+    const ends = (outcome: Outcome): void => this.#ends(request, side, outcome);
+    const exchange = new Exchange(this.#client, side, request, draining, ends);
+    this.#exchange = exchange;
+    const taken = exchange.begin(this.#address, early);
+    if (this.#phase !== 'exchange') return;
+    if (taken < early.length) this.#hold(early.subarray(taken));
+    else if (this.#ended) exchange.clientEnded();
+    // To hear of its next bytes and of its end.
+    else if (!this.#client.readableFlowing && !side.stream.writableNeedDrain) this.#client.resume();
+  }
+
+  #ends(request: ExchangeRequest, side: UpstreamSide, outcome: Outcome): void {
+    const toOrigin = side === this.#origin;
+    const closingMs = this.#exchange?.requestDone === false ? LINGER_MS : CLOSING_MS;
+    if (outcome.kind === 'raw') return this.#raw(side);
+    if (outcome.kind === 'whole') {
+      side.served += 1;
+      if (!toOrigin) {
+        side.idle(() => undefined);
+        closeGently(side.stream);
+      } else if (outcome.reusable) this.#keep(side);
+      else this.#forget(side);
+      if (outcome.keep && request.head.persistent) return this.#next();
+      return this.#finish(closingMs);
     }
-    held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
-    // RFC 9112 §2.2: an empty line before a request is to be ignored.
-    while (held.length >= 2 && held[0] === 13 && held[1] === 10) held = held.subarray(2);
-    const end = headEnd(held);
-    if (end < 0) continue;
-    side.unread(held.subarray(end));
-    return held.subarray(0, end);
+    if (outcome.kind === 'fault')
+      return outcome.begun ? this.#abort() : this.#refuse(400, outcome.fault.message, closingMs);
+    if (!outcome.begun && !toOrigin)
+      return this.#refuse(502, 'the laptop that took this request went away before it answered', closingMs);
+    if (!outcome.begun && side.served > 0 && isRepeatable(request)) {
+      // A kept connection may close while the request is on its way.
+      this.#forget(side);
+      return this.#open(undefined, (fresh) => this.#begin(request, this.#takeHeld(), fresh));
+    }
+    return outcome.error ? this.#abort() : this.#finish(closingMs);
+  }
+
+  #raw(side: UpstreamSide): void {
+    const client = this.#client;
+    const held = this.#takeHeld();
+    if (this.#origin === side) this.#origin = undefined;
+    this.#current = undefined;
+    this.#leave();
+    client.off('data', this.#onData).off('end', this.#onEnd).off('drain', this.#onDrain).off('timeout', this.#onIdle);
+    client.setTimeout(0);
+    client.pause();
+    const upstream = side.release();
+    if (held.length > 0) upstream.write(held);
+    void joinStreams(client, upstream);
+  }
+
+  #refuse(status: number, message: string, closingMs = LINGER_MS): void {
+    if (this.#phase === 'over') return;
+    const text = `kt: ${message}\n`;
+    const fields = `Content-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close`;
+    this.#client.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${fields}\r\n\r\n${text}`);
+    this.#finish(closingMs);
+  }
+
+  /** FIN behind what was written. What the caller still sends is nobody's. */
+  #finish(closingMs: number): void {
+    this.#leave();
+    const client = this.#client;
+    client.end(() => {
+      const timer = setTimeout(() => client.destroy(), closingMs);
+      client.once('close', () => clearTimeout(timer));
+    });
+    client.resume();
+  }
+
+  #abort(): void {
+    this.#leave();
+    reset(this.#client);
+  }
+
+  #leave(): void {
+    this.#phase = 'over';
+    for (const side of [this.#origin, this.#current]) side?.stream.destroy();
+    this.#origin = undefined;
+    this.#current = undefined;
+    this.#exchange = undefined;
+  }
+
+  #askToLeave(): void {
+    const seen = this.#client.bytesRead;
+    const close = (): void => {
+      if (this.#phase === 'head' && this.#client.bytesRead === seen) this.#finish(0);
+    };
+    if (this.#phase === 'head') setTimeout(close, IDLE_DRAIN_MS).unref();
   }
 }
 
-/** Carries a body. A body that only the connection's end delimits ends with it. */
-async function pass(from: Pull, to: Pull, counter: BodyCounter): Promise<void> {
-  while (!counter.done) {
-    const chunk = await from.read();
-    if (chunk === null) {
-      if (counter.untilClose) return;
-      throw new Error('the connection ended in the middle of a body');
-    }
-    const taken = counter.take(chunk);
-    from.unread(chunk.subarray(taken));
-    if (taken > 0) await to.write(chunk.subarray(0, taken));
-  }
-}
+const isRepeatable = ({ head, body }: ExchangeRequest): boolean =>
+  IDEMPOTENT.has(head.method) && body.kind === 'length' && body.bytes === 0;
