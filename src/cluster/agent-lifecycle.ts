@@ -1,7 +1,9 @@
 // Creates the egress agent's pod, tells why it is not there yet in the cluster's own words, and deletes it.
 // The manifest is agent-pod.ts; when to make a new one is session/agent-link.ts.
 import { asKtError, KtError } from '../errors.ts';
+import { eventsPath, podPath } from './paths.ts';
 import type { ClusterApi } from './rest.ts';
+import { statusCode } from './status.ts';
 import { watchList } from './watch.ts';
 
 /** Milliseconds between two looks where watching is not allowed. */
@@ -50,8 +52,6 @@ export interface AgentWait {
   readonly signal: AbortSignal;
 }
 
-const podsPath = (namespace: string): string => `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods`;
-
 /** Creates the pod. Rejects with AGENT_REFUSED (Pod Security, quota, a webhook: the cluster's own text) or with what the API said. */
 export async function createAgent(
   api: ClusterApi,
@@ -60,7 +60,7 @@ export async function createAgent(
   signal: AbortSignal,
 ): Promise<Pod> {
   try {
-    return await api.request<Pod>('POST', podsPath(namespace), { body: manifest, signal });
+    return await api.request<Pod>('POST', podPath(namespace), { body: manifest, signal });
   } catch (error) {
     throw refusal(error);
   }
@@ -163,7 +163,7 @@ const sentence = (reason: string, message: string | undefined): string => (messa
 /** The pod as it changes, by watch, or by looking again and again where watching is not allowed. Ends on `signal`. */
 async function* podStates(api: ClusterApi, namespace: string, name: string, signal: AbortSignal): AsyncGenerator<Pod> {
   try {
-    for await (const change of watchList<Pod>(api, podsPath(namespace), {
+    for await (const change of watchList<Pod>(api, podPath(namespace), {
       query: { fieldSelector: `metadata.name=${name}` },
       signal,
     })) {
@@ -177,7 +177,7 @@ async function* podStates(api: ClusterApi, namespace: string, name: string, sign
     if (asKtError(error).code !== 'RIGHTS_MISSING') throw error;
   }
   while (!signal.aborted) {
-    yield await api.request<Pod>('GET', `${podsPath(namespace)}/${name}`, { signal });
+    yield await api.request<Pod>('GET', podPath(namespace, name), { signal });
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, POLL_MS);
       signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
@@ -193,7 +193,7 @@ async function watchEvents(
   signal: AbortSignal,
   tell: (text: string) => void,
 ): Promise<void> {
-  const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/events`;
+  const path = eventsPath(namespace);
   try {
     for await (const change of watchList<ClusterEvent>(api, path, {
       query: { fieldSelector: `involvedObject.name=${name}` },
@@ -217,13 +217,12 @@ export async function deleteAgent(
   timeoutMs: number,
 ): Promise<void> {
   try {
-    await api.request('DELETE', `${podsPath(namespace)}/${name}`, {
+    await api.request('DELETE', podPath(namespace, name), {
       body: { gracePeriodSeconds: graceSeconds },
       timeoutMs,
     });
   } catch (error) {
-    const status = (asKtError(error).cause as { code?: number } | undefined)?.code;
-    if (status !== 404) throw error;
+    if (statusCode(error) !== 404) throw error;
   }
 }
 
@@ -234,7 +233,7 @@ export async function listAgents(
   labelSelector: string,
   signal?: AbortSignal,
 ): Promise<Pod[]> {
-  const list = await api.request<{ items: Pod[] }>('GET', podsPath(namespace), {
+  const list = await api.request<{ items: Pod[] }>('GET', podPath(namespace), {
     query: { labelSelector },
     ...(signal ? { signal } : {}),
   });

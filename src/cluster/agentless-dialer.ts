@@ -22,6 +22,7 @@ import {
   podsOf,
   readHostName,
 } from './find-endpoint.ts';
+import { podPath, servicePath } from './paths.ts';
 import type { ClusterApi } from './rest.ts';
 import type { Service } from './services.ts';
 import { openPortForward } from './upgrade.ts';
@@ -227,10 +228,9 @@ export class AgentlessDialer implements Dialer {
   }
 
   async #list(namespace: string): Promise<Kept> {
-    const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}`;
     const [services, pods] = await Promise.all([
-      this.#options.api.request<{ items: Service[] }>('GET', `${path}/services`),
-      this.#options.api.request<{ items: EndpointPod[] }>('GET', `${path}/pods`),
+      this.#options.api.request<{ items: Service[] }>('GET', servicePath(namespace)),
+      this.#options.api.request<{ items: EndpointPod[] }>('GET', podPath(namespace)),
     ]);
     return { at: Date.now(), services: services.items, pods: pods.items };
   }

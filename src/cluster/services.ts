@@ -2,6 +2,7 @@
 // By watch; by list now and then where watching is not allowed; not at all (and said so) where listing is not.
 // Called by session.ts. Not for taking a Service over.
 import { asKtError } from '../errors.ts';
+import { endpointSlicesPath, servicePath } from './paths.ts';
 import type { ClusterApi } from './rest.ts';
 import { watchList } from './watch.ts';
 
@@ -61,11 +62,10 @@ export function watchServices(
       podAddresses: [...slices.values()].flat(),
     });
   };
-  const base = `/namespaces/${encodeURIComponent(namespace)}`;
-  const first = follow<Service>(api, `/api/v1${base}/services`, signal, services, (service) => service, tell);
+  const first = follow<Service>(api, servicePath(namespace), signal, services, (service) => service, tell);
   void follow<EndpointSlice, readonly string[]>(
     api,
-    `/apis/discovery.k8s.io/v1${base}/endpointslices`,
+    endpointSlicesPath(namespace),
     signal,
     slices,
     (slice) => (slice.endpoints ?? []).flatMap((endpoint) => endpoint.addresses ?? []),

@@ -1,6 +1,6 @@
 // Turns what the API server answers, when it is no success, into errors with a cause and a next step. Pure.
 // Not for connections that failed (connection-errors.ts). Called by rest.ts and upgrade.ts.
-import { KtError } from '../errors.ts';
+import { asKtError, KtError } from '../errors.ts';
 import type { ClusterConfig } from './config.ts';
 import { visibleFault } from './credential-faults.ts';
 import type { Credentials } from './credentials.ts';
@@ -13,6 +13,11 @@ export interface Status {
   readonly reason?: string;
   readonly message: string;
   readonly details?: { readonly retryAfterSeconds?: number };
+}
+
+/** The HTTP status with which the API server refused; undefined where it did not get that far. */
+export function statusCode(error: unknown): number | undefined {
+  return (asKtError(error).cause as { code?: number } | undefined)?.code;
 }
 
 /** Characters of a foreign text that an error shows. */

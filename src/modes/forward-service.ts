@@ -1,8 +1,9 @@
 // Which destination a target of `kt forward` is: a Service (here or in another namespace) with its port, or any address as it is written.
 // Asks the API server, changes nothing. Called by forward.ts.
 import { readHostName } from '../cluster/find-endpoint.ts';
+import { endpointSlicesPath, servicePath } from '../cluster/paths.ts';
 import type { ClusterApi } from '../cluster/rest.ts';
-import { find, list, servicePath } from '../cluster/takeover/objects.ts';
+import { find, list } from '../cluster/takeover/objects.ts';
 import type { ServicePort } from '../cluster/takeover/types.ts';
 import { asKtError, KtError } from '../errors.ts';
 import type { Target } from '../netstack/dialer.ts';
@@ -95,8 +96,7 @@ async function podPort(
   { metadata: { name } }: ForwardService,
   wanted: ServicePort,
 ): Promise<number> {
-  const path = `/apis/discovery.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/endpointslices`;
-  const slices = await list<EndpointSlice>(api, path, `kubernetes.io/service-name=${name}`);
+  const slices = await list<EndpointSlice>(api, endpointSlicesPath(namespace), `kubernetes.io/service-name=${name}`);
   const found = slices.flatMap(({ ports = [] }) => ports).find((port) => (port.name ?? '') === (wanted.name ?? ''));
   if (found?.port !== undefined) return found.port;
   throw new KtError('DIAL_REFUSED', `no pod of ${name} has a port named '${wanted.targetPort ?? ''}'`, {

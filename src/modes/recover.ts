@@ -2,12 +2,15 @@
 // leaves. Never touches a Service that somebody alive holds, except for the one session that it is told is dead.
 // Called by the command, by the janitor of a killed session, and by modes/hold.ts when it can't ask the agent.
 import { randomBytes } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
+import { servicePath } from '../cluster/paths.ts';
 import type { ClusterApi } from '../cluster/rest.ts';
 import { journalOf } from '../cluster/takeover/journal.ts';
 import { nameFor } from '../cluster/takeover/manifests.ts';
-import { agentPods, find, isReady, list, servicePath } from '../cluster/takeover/objects.ts';
+import { agentPods, find, isReady, list } from '../cluster/takeover/objects.ts';
 import { removeLeftovers, restoreService } from '../cluster/takeover/restore.ts';
 import { LABEL_SERVICE, type ServiceObject } from '../cluster/takeover/types.ts';
+import { patchService, replaceSelector } from '../cluster/takeover/write-service.ts';
 import { asKtError, KtError } from '../errors.ts';
 import type { Holder } from '../netstack/link/control.codec.ts';
 import { IngressLink } from '../session/inbound/ingress-link.ts';
@@ -119,7 +122,7 @@ async function leaveFor(link: IngressLink, dead: string): Promise<readonly Holde
     } catch (error) {
       if (asKtError(error).code !== 'SERVICE_HELD') throw error;
       if (performance.now() > end) return link.look();
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      await wait(RETRY_MS);
     }
   }
 }
@@ -135,11 +138,9 @@ async function recoverKtConnect(api: ClusterApi, namespace: string, service: Ser
   } catch (cause) {
     throw new KtError('SERVICE_NOT_RESTORED', `the annotation kt-selector of ${name} can't be read`, { cause });
   }
-  const gone = Object.fromEntries(Object.keys(service.spec.selector ?? {}).map((key) => [key, null]));
-  const body = {
+  await patchService(api, namespace, name, {
     metadata: { resourceVersion, annotations: { 'kt-selector': null, 'kt-lock': null } },
-    spec: { selector: { ...gone, ...(selector as Record<string, string>) } },
-  };
-  await api.request('PATCH', servicePath(namespace, name), { body, contentType: 'application/merge-patch+json' });
+    spec: { selector: replaceSelector(service.spec.selector, selector as Record<string, string>) },
+  });
   return true;
 }

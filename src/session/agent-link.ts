@@ -4,7 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { createAgent, deleteAgent, type Pod, waitForAgent } from '../cluster/agent-lifecycle.ts';
 import { AGENT_LINK_PORT, type AgentPodOptions, agentPod, agentPodName } from '../cluster/agent-pod.ts';
+import { podPath } from '../cluster/paths.ts';
 import type { ClusterApi } from '../cluster/rest.ts';
+import { statusCode } from '../cluster/status.ts';
 import { openPortForward } from '../cluster/upgrade.ts';
 import { asKtError, KtError } from '../errors.ts';
 import { Link } from '../netstack/link/link.ts';
@@ -168,14 +170,13 @@ export class AgentLink {
   async #look(agent: Agent, signal: AbortSignal): Promise<void> {
     if (agent.lost) return;
     try {
-      const path = `/api/v1/namespaces/${encodeURIComponent(this.#settings.namespace)}/pods/${agent.name}`;
+      const path = podPath(this.#settings.namespace, agent.name);
       const pod = await this.#api.request<Pod>('GET', path, { signal, timeoutMs: LOOK_MS });
       const phase = pod.status?.phase;
       if (pod.metadata.deletionTimestamp) this.#lose(agent, 'its pod is being deleted');
       else if (phase === 'Succeeded' || phase === 'Failed') this.#lose(agent, `its pod has ended (${phase})`);
     } catch (error) {
-      const cause = asKtError(error).cause as { code?: number } | undefined;
-      if (cause?.code === 404) this.#lose(agent, 'its pod was deleted');
+      if (statusCode(error) === 404) this.#lose(agent, 'its pod was deleted');
     }
   }
 

@@ -1,19 +1,21 @@
 // Carries a plan out: origin Service, agent, then one atomic patch of the taken Service. Whatever fails before the patch is undone.
 // Restoring is restore.ts. Each change is announced by `onStep` before it is made; a test ends the process there. Called by modes/hold.ts.
+import { setTimeout as wait } from 'node:timers/promises';
 import { asKtError, KtError } from '../../errors.ts';
 import { fatalReason, type Pod } from '../agent-lifecycle.ts';
 import type { AgentPlacement } from '../agent-pod.ts';
+import { deploymentPath, servicePath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
+import { statusCode } from '../status.ts';
 import { encodeJournal, journalOf } from './journal.ts';
 import { agentLabels, ingressDeployment, nameFor, originService, type TakeoverOwner } from './manifests.ts';
-import { agentPods, deploymentPath, find, isReady, servicePath, statusCode } from './objects.ts';
+import { agentPods, find, isReady } from './objects.ts';
 import { removeLeftovers } from './restore.ts';
 import { JOURNAL_ANNOTATION, type ServiceObject, type TakeoverPlan } from './types.ts';
+import { replaceSelector, writeService } from './write-service.ts';
 
 /** Milliseconds between looks at the agent: it takes a second to be ready. */
 const POLL_MS = 150;
-/** Attempts of the patch when others write the Service at the same time (409). */
-const CONFLICTS_MAX = 8;
 
 export interface ApplyOptions extends AgentPlacement {
   readonly owner: TakeoverOwner;
@@ -42,7 +44,13 @@ export async function applyTakeover(api: ClusterApi, plan: TakeoverPlan, options
     await api.request('POST', deploymentPath(namespace), { body: manifest, signal });
     await waitUntilReady(api, plan, options);
     onStep(`patch service/${service}`);
-    await patchService(api, plan, owner, signal);
+    // Selector and journal in one write, only on a Service that nobody has taken meanwhile.
+    const take = (current: ServiceObject): object => {
+      if (journalOf(current) !== undefined)
+        throw new KtError('SERVICE_HELD', `${service} was taken by somebody else meanwhile`);
+      return takePatch(current, plan, owner);
+    };
+    await writeService(api, namespace, service, take, signal);
   } catch (error) {
     const known = signal.aborted
       ? new KtError('CANCELLED', `cancelled while ${service} was being taken over`)
@@ -103,7 +111,7 @@ async function waitUntilReady(api: ClusterApi, plan: TakeoverPlan, options: Appl
           hint: `kubectl -n ${namespace} describe deployment ${nameFor(service, 'ingress')}; --podCreationTimeout waits longer`,
         },
       );
-    await pause(POLL_MS, signal);
+    await wait(POLL_MS, undefined, { signal });
   }
 }
 
@@ -141,51 +149,16 @@ async function deploymentFault(
   return undefined;
 }
 
-/** Selector and journal in one write, only on the Service that was planned for. */
-async function patchService(
-  api: ClusterApi,
-  plan: TakeoverPlan,
-  owner: TakeoverOwner,
-  signal: AbortSignal,
-): Promise<void> {
-  const path = servicePath(plan.namespace, plan.service);
-  for (let attempt = 1; ; attempt += 1) {
-    const current = await api.request<ServiceObject>('GET', path, { signal });
-    if (journalOf(current) !== undefined)
-      throw new KtError('SERVICE_HELD', `${plan.service} was taken by somebody else meanwhile`);
-    try {
-      const body = takePatch(current, plan, owner);
-      await api.request('PATCH', path, { body, contentType: 'application/merge-patch+json', signal });
-      return;
-    } catch (error) {
-      if (statusCode(error) !== 409 || attempt >= CONFLICTS_MAX) throw error;
-    }
-  }
-}
-
 /** The merge patch that leads the Service to the agent. The selector of `current` is what will be restored. */
 export function takePatch(current: ServiceObject, plan: TakeoverPlan, owner: TakeoverOwner): object {
   const { service, kind, listens, linkPort } = plan;
-  const selector = current.spec.selector ?? {};
+  const { selector = {} } = current.spec;
   const journal = { v: 1 as const, kind, selector: { ...selector }, listens: [...listens], linkPort, ...owner };
-  const gone = Object.fromEntries(Object.keys(selector).map((key) => [key, null]));
   return {
     metadata: {
       resourceVersion: current.metadata.resourceVersion,
       annotations: { [JOURNAL_ANNOTATION]: encodeJournal({ ...journal, at: new Date().toISOString() }) },
     },
-    spec: { selector: { ...gone, ...agentLabels(service) } },
+    spec: { selector: replaceSelector(selector, agentLabels(service)) },
   };
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

@@ -1,19 +1,17 @@
 // Keeps a taken Service taken: a redeploy or a `helm upgrade` that writes the Service puts its selector back, and callers would leave the
 // agent without a word. The new selector becomes the one that is restored, and the origin leads to it. Called by modes/hold.ts.
 import { asKtError } from '../../errors.ts';
+import { servicePath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
 import { watchList } from '../watch.ts';
 import { takePatch } from './apply.ts';
-import { journalOf } from './journal.ts';
-import { agentLabels, nameFor, type TakeoverOwner } from './manifests.ts';
-import { servicePath, statusCode } from './objects.ts';
+import { nameFor, type TakeoverOwner } from './manifests.ts';
 import type { ServiceObject, TakeoverPlan } from './types.ts';
+import { isTaken, patchService, replaceSelector, writeService } from './write-service.ts';
 
 /** A controller that puts its selector back each time must not be fought for ever: it is told after so many times within the window. */
 const TIMES_MAX = 10;
 const WINDOW_MS = 60_000;
-/** Attempts of one patch when others write the Service at the same time (409). */
-const CONFLICTS_MAX = 8;
 
 export interface KeepOptions {
   readonly owner: TakeoverOwner;
@@ -46,35 +44,17 @@ export async function keepTaken(api: ClusterApi, plan: TakeoverPlan, options: Ke
   return undefined;
 }
 
-function isTaken(service: ServiceObject): boolean {
-  const selector = service.spec.selector ?? {};
-  const ours = Object.entries(agentLabels(service.metadata.name)).every(([key, value]) => selector[key] === value);
-  return ours && journalOf(service) !== undefined;
-}
-
 /** False where somebody else on the same agent was faster. */
-async function takeAgain(api: ClusterApi, plan: TakeoverPlan, { owner, signal }: KeepOptions): Promise<boolean> {
+function takeAgain(api: ClusterApi, plan: TakeoverPlan, { owner, signal }: KeepOptions): Promise<boolean> {
   const { namespace, service } = plan;
-  const contentType = 'application/merge-patch+json';
-  for (let attempt = 1; ; attempt += 1) {
-    const current = await api.request<ServiceObject>('GET', servicePath(namespace, service), { signal });
-    if (isTaken(current)) return false;
-    const selector = current.spec.selector ?? {};
-    try {
-      const originPath = servicePath(namespace, nameFor(service, 'origin'));
-      const origin = await api.request<ServiceObject>('GET', originPath, { signal });
-      const gone = Object.fromEntries(Object.keys(origin.spec.selector ?? {}).map((key) => [key, null]));
-      // The way to the pods first: the agent's callers must not lead to pods that are going.
-      await api.request('PATCH', originPath, {
-        body: { spec: { selector: { ...gone, ...selector } } },
-        contentType,
-        signal,
-      });
-      const body = takePatch(current, plan, owner);
-      await api.request('PATCH', servicePath(namespace, service), { body, contentType, signal });
-      return true;
-    } catch (error) {
-      if (statusCode(error) !== 409 || attempt >= CONFLICTS_MAX) throw error;
-    }
-  }
+  const name = nameFor(service, 'origin');
+  const take = async (current: ServiceObject): Promise<object | undefined> => {
+    if (isTaken(current)) return undefined;
+    // The way to the pods first: the agent's callers must not lead to pods that are going.
+    const origin = await api.request<ServiceObject>('GET', servicePath(namespace, name), { signal });
+    const selector = replaceSelector(origin.spec.selector, current.spec.selector);
+    await patchService(api, namespace, name, { spec: { selector } }, signal);
+    return takePatch(current, plan, owner);
+  };
+  return writeService(api, namespace, service, take, signal);
 }

@@ -1,8 +1,10 @@
 // Reads what a take-over has to know of the namespace: the Service that a target means, its pods, and the agent's pods.
 // Changes nothing. Called by plan.ts, apply.ts, restore.ts and the modes.
-import { asKtError, KtError } from '../../errors.ts';
+import { KtError } from '../../errors.ts';
 import type { Pod } from '../agent-lifecycle.ts';
+import { deploymentPath, podPath, servicePath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
+import { statusCode } from '../status.ts';
 import { LABEL_SERVICE, type ServiceObject } from './types.ts';
 
 export interface PodObject extends Pod {
@@ -15,13 +17,6 @@ export interface PodObject extends Pod {
   };
 }
 
-const core = (namespace: string): string => `/api/v1/namespaces/${encodeURIComponent(namespace)}`;
-export const servicePath = (namespace: string, name = ''): string =>
-  `${core(namespace)}/services${name === '' ? '' : `/${encodeURIComponent(name)}`}`;
-export const podsPath = (namespace: string): string => `${core(namespace)}/pods`;
-export const deploymentPath = (namespace: string, name = ''): string =>
-  `/apis/apps/v1/namespaces/${encodeURIComponent(namespace)}/deployments${name === '' ? '' : `/${encodeURIComponent(name)}`}`;
-
 /** The object, or undefined where there is none. */
 export async function find<T>(api: ClusterApi, path: string, signal?: AbortSignal): Promise<T | undefined> {
   try {
@@ -30,10 +25,6 @@ export async function find<T>(api: ClusterApi, path: string, signal?: AbortSigna
     if (statusCode(error) === 404) return undefined;
     throw error;
   }
-}
-
-export function statusCode(error: unknown): number | undefined {
-  return (asKtError(error).cause as { code?: number } | undefined)?.code;
 }
 
 export async function list<T>(
@@ -52,6 +43,15 @@ export const selectorText = (selector: Readonly<Record<string, string>>): string
     .map(([key, value]) => `${key}=${value}`)
     .join(',');
 
+/** Does a Service's selector choose pods with these labels? An empty one chooses none. */
+export function selects(
+  selector: Readonly<Record<string, string>> = {},
+  labels: Readonly<Record<string, string>> = {},
+): boolean {
+  const wanted = Object.entries(selector);
+  return wanted.length > 0 && wanted.every(([key, value]) => labels[key] === value);
+}
+
 /** Pods of a taken Service's agent, newest first. */
 export async function agentPods(
   api: ClusterApi,
@@ -61,7 +61,7 @@ export async function agentPods(
 ): Promise<Pod[]> {
   const pods = await list<Pod & { metadata: { creationTimestamp?: string } }>(
     api,
-    podsPath(namespace),
+    podPath(namespace),
     `kt/role=ingress,${LABEL_SERVICE}=${service}`,
     signal,
   );
@@ -104,14 +104,13 @@ export async function resolveService(api: ClusterApi, namespace: string, target:
     readonly metadata: { readonly labels?: Record<string, string> };
     readonly spec?: { readonly template?: { readonly metadata?: { readonly labels?: Record<string, string> } } };
   }
-  const path = kind === 'pod' ? `${podsPath(namespace)}/${encodeURIComponent(name)}` : deploymentPath(namespace, name);
+  const path = kind === 'pod' ? podPath(namespace, name) : deploymentPath(namespace, name);
   const workload = await find<Workload>(api, path);
   if (!workload) throw missing(kind);
   const labels = (kind === 'pod' ? workload.metadata.labels : workload.spec?.template?.metadata?.labels) ?? {};
-  const services = (await list<ServiceObject>(api, servicePath(namespace))).filter(({ spec: { selector } }) => {
-    const wanted = Object.entries(selector ?? {});
-    return wanted.length > 0 && wanted.every(([key, value]) => labels[key] === value);
-  });
+  const services = (await list<ServiceObject>(api, servicePath(namespace))).filter(({ spec }) =>
+    selects(spec.selector, labels),
+  );
   const [only, ...others] = services;
   if (!only) throw new KtError('SERVICE_NOT_FOUND', `no Service in '${namespace}' leads to the ${kind} '${name}'`);
   if (others.length > 0)

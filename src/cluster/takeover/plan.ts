@@ -3,10 +3,11 @@
 import { KtError } from '../../errors.ts';
 import { checkAccess, forwardRights, missingRights, type Right } from '../access.ts';
 import { AGENT_LINK_PORT } from '../agent-pod.ts';
+import { podPath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
 import { journalOf } from './journal.ts';
 import { agentLabels, nameFor } from './manifests.ts';
-import { list, type PodObject, podsPath, resolveService, selectorText } from './objects.ts';
+import { list, type PodObject, resolveService, selectorText } from './objects.ts';
 import { listenPorts, takenPorts } from './ports.ts';
 import type { ListenPort, ServiceObject, Step, TakeoverKind, TakeoverPlan, WantedPort } from './types.ts';
 
@@ -91,7 +92,7 @@ function refuse({ metadata: { name, annotations, labels }, spec }: ServiceObject
 }
 
 const podsOf = (api: ClusterApi, namespace: string, { spec }: ServiceObject): Promise<PodObject[]> =>
-  list<PodObject>(api, podsPath(namespace), selectorText(spec.selector ?? {}));
+  list<PodObject>(api, podPath(namespace), selectorText(spec.selector ?? {}));
 
 function namedPorts(pods: readonly PodObject[]): Map<string, number> {
   const found = new Map<string, number>();

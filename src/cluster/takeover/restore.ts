@@ -1,14 +1,16 @@
 // Gives a taken Service back: one patch, then the agent drains and goes, the origin Service last. Needs nothing but the journal on the
 // Service, so anybody can do it, again, and after any part of it was done. Called by modes/hold.ts and modes/recover.ts.
+import { setTimeout as wait } from 'node:timers/promises';
 import { KtError } from '../../errors.ts';
+import { deploymentPath, endpointSlicesPath, servicePath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
+import { statusCode } from '../status.ts';
 import { journalOf } from './journal.ts';
-import { agentLabels, nameFor } from './manifests.ts';
-import { agentPods, deploymentPath, find, list, servicePath, statusCode } from './objects.ts';
+import { nameFor } from './manifests.ts';
+import { agentPods, list } from './objects.ts';
 import { JOURNAL_ANNOTATION, type ServiceObject } from './types.ts';
+import { leadsToAgent, replaceSelector, writeService } from './write-service.ts';
 
-/** Attempts of the patch when others write the Service at the same time (409). */
-const CONFLICTS_MAX = 8;
 /** Milliseconds for the original pods to be the Service's endpoints again; the controller needs some 100. */
 const ENDPOINTS_MS = 10_000;
 /** Milliseconds until every kube-proxy has heard of it: its sync period is 1 s. */
@@ -34,7 +36,7 @@ export async function restoreService(
   const restored = await patchBack(api, namespace, service);
   if (restored) {
     await endpointsReturned(api, namespace, service);
-    await pause(SETTLE_MS);
+    await wait(SETTLE_MS);
     await onReturned?.().catch(() => undefined);
   }
   onStep?.(`delete deployment/${nameFor(service, 'ingress')} and service/${nameFor(service, 'origin')}`);
@@ -43,33 +45,27 @@ export async function restoreService(
 }
 
 async function patchBack(api: ClusterApi, namespace: string, service: string): Promise<boolean> {
-  const path = servicePath(namespace, service);
-  for (let attempt = 1; ; attempt += 1) {
-    const current = await find<ServiceObject>(api, path);
-    const journal = current && journalOf(current);
-    if (journal === undefined) return false;
-    if (journal === 'unreadable')
-      throw new KtError('SERVICE_NOT_RESTORED', `the journal on ${service} is of a newer kt`, {
-        hint: 'use that version',
-      });
-    try {
-      const body = restorePatch(current as ServiceObject, journal.selector);
-      await api.request('PATCH', path, { body, contentType: 'application/merge-patch+json' });
-      return true;
-    } catch (error) {
-      if (statusCode(error) !== 409 || attempt >= CONFLICTS_MAX) throw error;
-    }
+  try {
+    return await writeService(api, namespace, service, (current) => {
+      const journal = journalOf(current);
+      if (journal === 'unreadable')
+        throw new KtError('SERVICE_NOT_RESTORED', `the journal on ${service} is of a newer kt`, {
+          hint: 'use that version',
+        });
+      return journal && restorePatch(current, journal.selector);
+    });
+  } catch (error) {
+    // The Service itself was deleted: what is left of kt goes all the same.
+    if (statusCode(error) === 404) return false;
+    throw error;
   }
 }
 
 /** A selector that is not ours any more was written by a redeploy, and is the one to keep. */
 export function restorePatch(current: ServiceObject, selector: Readonly<Record<string, string>>): object {
   const metadata = { resourceVersion: current.metadata.resourceVersion, annotations: { [JOURNAL_ANNOTATION]: null } };
-  const now = current.spec.selector ?? {};
-  const ours = Object.entries(agentLabels(current.metadata.name)).every(([key, value]) => now[key] === value);
-  if (!ours) return { metadata };
-  const gone = Object.fromEntries(Object.keys(now).map((key) => [key, null]));
-  return { metadata, spec: { selector: { ...gone, ...selector } } };
+  if (!leadsToAgent(current)) return { metadata };
+  return { metadata, spec: { selector: replaceSelector(current.spec.selector, selector) } };
 }
 
 interface EndpointSlice {
@@ -81,7 +77,7 @@ interface EndpointSlice {
 
 /** Until the agent's pods are no endpoints any more. Without the right to look, or at the limit, it goes on: the settle time follows. */
 async function endpointsReturned(api: ClusterApi, namespace: string, service: string): Promise<void> {
-  const path = `/apis/discovery.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/endpointslices`;
+  const path = endpointSlicesPath(namespace);
   const end = performance.now() + ENDPOINTS_MS;
   try {
     const agents = new Set((await agentPods(api, namespace, service)).map(({ metadata }) => metadata.name));
@@ -89,7 +85,7 @@ async function endpointsReturned(api: ClusterApi, namespace: string, service: st
       const slices = await list<EndpointSlice>(api, path, `kubernetes.io/service-name=${service}`);
       const names = slices.flatMap(({ endpoints = [] }) => endpoints).map(({ targetRef }) => targetRef?.name ?? '');
       if (!names.some((name) => agents.has(name))) return;
-      await pause(POLL_MS);
+      await wait(POLL_MS);
     }
   } catch {
     // It only shortens the wait.
@@ -100,7 +96,7 @@ async function endpointsReturned(api: ClusterApi, namespace: string, service: st
 export async function removeLeftovers(api: ClusterApi, namespace: string, service: string): Promise<void> {
   await remove(api, deploymentPath(namespace, nameFor(service, 'ingress')));
   const end = performance.now() + DRAIN_MS;
-  while (performance.now() < end && (await agentPods(api, namespace, service)).length > 0) await pause(POLL_MS);
+  while (performance.now() < end && (await agentPods(api, namespace, service)).length > 0) await wait(POLL_MS);
   await remove(api, servicePath(namespace, nameFor(service, 'origin')));
 }
 
@@ -111,5 +107,3 @@ async function remove(api: ClusterApi, path: string): Promise<void> {
     if (statusCode(error) !== 404) throw error;
   }
 }
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

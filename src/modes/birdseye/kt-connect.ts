@@ -1,6 +1,7 @@
 // What kt-connect leaves in a namespace, read from its labels and annotations: who exchanges, meshes, previews and is connected. Pure.
 // It notes a user (kt-user) on its shadow pods, the original selector (kt-selector) and a lock (kt-lock) on the Service.
 // Called by overview.ts.
+import { selects } from '../../cluster/takeover/objects.ts';
 import type { ServiceObject } from '../../cluster/takeover/types.ts';
 import type { Connector, ServiceState, ServiceUser } from './types.ts';
 
@@ -56,7 +57,7 @@ export function ktConnectState(
   });
   if (annotations?.['kt-selector'] !== undefined) {
     const selector = service.spec.selector ?? {};
-    const selected = (pods ?? []).filter((pod) => matches(selector, pod));
+    const selected = (pods ?? []).filter((pod) => selects(selector, pod.metadata.labels));
     const meshed =
       selector['kt-role'] === 'router' ||
       selected.some((pod) => isShadow(pod, 'router')) ||
@@ -72,12 +73,12 @@ export function ktConnectState(
     const selector = service.spec.selector ?? {};
     return result(
       'previewing',
-      (pods ?? []).filter((pod) => matches(selector, pod)),
+      (pods ?? []).filter((pod) => selects(selector, pod.metadata.labels)),
     );
   }
   // Mesh in manual mode: its pod carries the Service's own labels, and nothing is written on the Service.
   const selector = service.spec.selector ?? {};
-  const manual = (pods ?? []).filter((pod) => isShadow(pod, 'shadow-mesh') && matches(selector, pod));
+  const manual = (pods ?? []).filter((pod) => isShadow(pod, 'shadow-mesh') && selects(selector, pod.metadata.labels));
   if (manual.length > 0) return result('meshed', manual);
   return notes.length > 0 ? { state: 'normal', by: [], notes } : undefined;
 }
@@ -97,11 +98,6 @@ export function ktConnectConnectors(pods: readonly PodTrace[]): Connector[] {
 
 function isMeshPodOf(pod: PodTrace, service: string): boolean {
   return isShadow(pod, 'shadow-mesh') && pod.metadata.name.startsWith(`${service}-kt-mesh-`);
-}
-
-function matches(selector: Readonly<Record<string, string>>, { metadata: { labels = {} } }: PodTrace): boolean {
-  const wanted = Object.entries(selector);
-  return wanted.length > 0 && wanted.every(([key, value]) => labels[key] === value);
 }
 
 function userOf(pod: PodTrace, meshed: boolean): ServiceUser {

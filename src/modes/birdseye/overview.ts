@@ -2,10 +2,11 @@
 // agents over a port-forward who holds them now. What may not be read, or is not answered in time, is said so instead.
 // Called by cli/commands/birdseye.ts.
 import { randomBytes } from 'node:crypto';
+import { endpointSlicesPath, podPath, servicePath } from '../../cluster/paths.ts';
 import type { ClusterApi } from '../../cluster/rest.ts';
 import { type Journal, journalOf } from '../../cluster/takeover/journal.ts';
 import { nameFor } from '../../cluster/takeover/manifests.ts';
-import { list, podsPath, servicePath } from '../../cluster/takeover/objects.ts';
+import { list } from '../../cluster/takeover/objects.ts';
 import type { ServiceObject } from '../../cluster/takeover/types.ts';
 import { asKtError } from '../../errors.ts';
 import type { Holder } from '../../netstack/link/control.codec.ts';
@@ -39,12 +40,11 @@ export async function birdseye(
   version: string,
   signal: AbortSignal,
 ): Promise<Overview> {
-  const slicesPath = `/apis/discovery.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/endpointslices`;
   const [services, slices, egress, foreign] = await Promise.all([
     list<ServiceObject>(api, servicePath(namespace), undefined, signal),
-    unlessForbidden(list<EndpointSlice>(api, slicesPath, undefined, signal)),
-    unlessForbidden(list<PodTrace>(api, podsPath(namespace), 'kt/role=egress', signal)),
-    unlessForbidden(list<PodTrace>(api, podsPath(namespace), KT_CONNECT_LABEL, signal)),
+    unlessForbidden(list<EndpointSlice>(api, endpointSlicesPath(namespace), undefined, signal)),
+    unlessForbidden(list<PodTrace>(api, podPath(namespace), 'kt/role=egress', signal)),
+    unlessForbidden(list<PodTrace>(api, podPath(namespace), KT_CONNECT_LABEL, signal)),
   ]);
   const ready = slices && countReady(slices);
   const own = services.filter((service) => !isHelper(service));

@@ -1,0 +1,16 @@
+// Where the API has the objects of a namespace that kt looks at: paths for ClusterApi. Pure. Called by whoever asks for them.
+
+const core = (namespace: string): string => `/api/v1/namespaces/${encodeURIComponent(namespace)}`;
+const inGroup = (group: string, namespace: string): string =>
+  `/apis/${group}/namespaces/${encodeURIComponent(namespace)}`;
+const named = (collection: string, name: string | undefined): string =>
+  name === undefined ? collection : `${collection}/${encodeURIComponent(name)}`;
+
+/** Without a name: all of them. */
+export const servicePath = (namespace: string, name?: string): string => named(`${core(namespace)}/services`, name);
+export const podPath = (namespace: string, name?: string): string => named(`${core(namespace)}/pods`, name);
+export const eventsPath = (namespace: string): string => `${core(namespace)}/events`;
+export const deploymentPath = (namespace: string, name?: string): string =>
+  named(`${inGroup('apps/v1', namespace)}/deployments`, name);
+export const endpointSlicesPath = (namespace: string): string =>
+  `${inGroup('discovery.k8s.io/v1', namespace)}/endpointslices`;
