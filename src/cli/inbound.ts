@@ -23,18 +23,14 @@ export async function openInbound(
   emit: EventSink,
   signal: AbortSignal,
 ): Promise<Inbound> {
-  const { kubeconfig, context, namespace, image, imagePullSecret, nodeSelector, startLimitMs } = wanted;
-  const config = await loadClusterConfig({
-    ...(kubeconfig === undefined ? {} : { kubeconfig }),
-    ...(context === undefined ? {} : { context }),
-    ...(namespace === undefined ? {} : { namespace }),
-  });
+  const { kubeconfig, context, namespace, image, imagePullSecret, nodeSelector, startLimitMs, debug } = wanted;
+  const config = await loadClusterConfig({ kubeconfig, context, namespace });
   const api = new ClusterApi(config);
   const session = randomBytes(4).toString('hex');
   const placement = { image, imagePullSecret, nodeSelector };
   let janitor: Janitor | undefined;
   return {
-    context: { api, namespace: config.namespace, session, version, placement, startLimitMs, emit, signal },
+    context: { api, namespace: config.namespace, session, version, placement, startLimitMs, debug, emit, signal },
     guard: () => {
       const entry = process.argv[1];
       if (entry === undefined) return;

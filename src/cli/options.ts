@@ -112,7 +112,8 @@ export function withSessionOptions<T>(yargs: Argv<T>): Argv<T> {
 /** Arguments as yargs leaves them; every key exists in camelCase. */
 export type Arguments = Readonly<Record<string, unknown>>;
 
-const text = (args: Arguments, name: string): string | undefined =>
+/** undefined: not given, or empty. */
+export const text = (args: Arguments, name: string): string | undefined =>
   typeof args[name] === 'string' && args[name] !== '' ? args[name] : undefined;
 
 function list(args: Arguments, name: string): string[] {

@@ -26,6 +26,7 @@ export interface HoldContext {
   readonly version: string;
   readonly placement: AgentPlacement;
   readonly startLimitMs: number;
+  readonly debug: boolean;
   readonly emit: EventSink;
   readonly signal: AbortSignal;
 }
@@ -40,18 +41,30 @@ export interface HoldRequest {
   readonly skipPortChecking: boolean;
 }
 
+export interface PlannedHold {
+  readonly request: HoldRequest;
+  readonly plan: TakeoverPlan;
+}
+
 export interface Held {
   readonly plan: TakeoverPlan;
   /** Gives it up; rejects with SERVICE_NOT_RESTORED where something is left. Safe to call again. */
   release(): Promise<void>;
 }
 
-/** Refuses before anything is changed, with the reason. */
-export async function planHold({ api, namespace }: HoldContext, request: HoldRequest): Promise<TakeoverPlan> {
+/** Plans all of them, or refuses before anything is changed, with the reason. */
+export async function planHolds(
+  { api, namespace }: HoldContext,
+  requests: readonly HoldRequest[],
+): Promise<PlannedHold[]> {
   await checkTakeoverRights(api, namespace);
-  const plan = await planTakeover(api, namespace, request);
-  if (!request.skipPortChecking) await checkLocalPorts(plan);
-  return plan;
+  const planned: PlannedHold[] = [];
+  for (const request of requests) {
+    const plan = await planTakeover(api, namespace, request);
+    if (!request.skipPortChecking) await checkLocalPorts(plan);
+    planned.push({ request, plan });
+  }
+  return planned;
 }
 
 async function checkLocalPorts({ ports }: TakeoverPlan): Promise<void> {
@@ -66,7 +79,7 @@ async function checkLocalPorts({ ports }: TakeoverPlan): Promise<void> {
   }
 }
 
-export async function hold(context: HoldContext, request: HoldRequest, plan: TakeoverPlan): Promise<Held> {
+export async function hold(context: HoldContext, { request, plan }: PlannedHold): Promise<Held> {
   const { api, namespace, session, version, emit, signal } = context;
   const { service, kind } = plan;
   for (const message of plan.warnings) emit({ type: 'warning', message });
@@ -93,7 +106,8 @@ export async function hold(context: HoldContext, request: HoldRequest, plan: Tak
     onChange: ({ state, reason }) =>
       emit({ type: 'inbound', service, state, ...(reason ? { reason: reason.message, code: reason.code } : {}) }),
     onEvicted: (by) => emit({ type: 'evicted', service, by }),
-    onStream: (peer) => emit({ type: 'debug', message: `${service}: from ${peer}` }),
+    // A line per connection only where it was asked for: it costs as much as the connection.
+    ...(context.debug ? { onStream: (peer) => emit({ type: 'debug', message: `${service}: from ${peer}` }) } : {}),
   });
   let releasing: Promise<void> | undefined;
   const keeping = new AbortController();
@@ -105,16 +119,17 @@ export async function hold(context: HoldContext, request: HoldRequest, plan: Tak
     return releasing;
   };
   try {
-    const code = readFileSync(asset('agent.mjs'), 'utf8');
-    await applyTakeover(api, plan, {
-      ...context.placement,
-      owner,
-      code,
-      limitMs: context.startLimitMs,
-      signal,
-      onStep: (one) => step('started', one),
-      onWaiting: (reason) => step('waiting', reason),
-    });
+    // The agent of a Service that is taken already is there.
+    if (!plan.joins)
+      await applyTakeover(api, plan, {
+        ...context.placement,
+        owner,
+        code: readFileSync(asset('agent.mjs'), 'utf8'),
+        limitMs: context.startLimitMs,
+        signal,
+        onStep: (one) => step('started', one),
+        onWaiting: (reason) => step('waiting', reason),
+      });
     await link.start(signal);
   } catch (error) {
     step('failed', text);

@@ -37,11 +37,7 @@ export async function openCluster(
   emit: EventSink,
 ): Promise<SessionCluster> {
   const { kubeconfig, context, namespace } = options;
-  const config = await loadClusterConfig({
-    ...(kubeconfig === undefined ? {} : { kubeconfig }),
-    ...(context === undefined ? {} : { context }),
-    ...(namespace === undefined ? {} : { namespace }),
-  });
+  const config = await loadClusterConfig({ kubeconfig, context, namespace });
   const api = new ClusterApi(config);
   const router = new Router({
     namespace: config.namespace,

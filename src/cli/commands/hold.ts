@@ -1,7 +1,7 @@
 // `kt exchange` and `kt mesh`: takes Services and holds them until a signal ends it. What it does is modes/hold.ts.
 import type { TakeoverPlan } from '../../cluster/takeover/types.ts';
 import { asKtError } from '../../errors.ts';
-import { type Held, type HoldContext, type HoldRequest, hold, planHold } from '../../modes/hold.ts';
+import { type Held, type HoldContext, hold, type PlannedHold, planHolds } from '../../modes/hold.ts';
 import { endSignals } from '../end-signals.ts';
 import { holdRequests } from '../hold-options.ts';
 import { openInbound } from '../inbound.ts';
@@ -19,11 +19,10 @@ async function run(args: Arguments, version: string, kind: 'exchange' | 'mesh'):
     const inbound = await openInbound(sessionArguments(args), version, output.event, signals.signal);
     try {
       // All are checked before the first is changed.
-      const planned: [HoldRequest, TakeoverPlan][] = [];
-      for (const request of requests) planned.push([request, await planHold(inbound.context, request)]);
+      const planned = await planHolds(inbound.context, requests);
       if (args['plan'] === true)
         return showPlans(
-          planned.map(([, plan]) => plan),
+          planned.map(({ plan }) => plan),
           output,
         );
       inbound.guard();
@@ -41,15 +40,11 @@ async function run(args: Arguments, version: string, kind: 'exchange' | 'mesh'):
 }
 
 /** Holds all until `ended`; whatever happens, each one is given up. Rejects with the first error. */
-async function holdAll(
-  context: HoldContext,
-  planned: readonly [HoldRequest, TakeoverPlan][],
-  ended: Promise<string>,
-): Promise<void> {
+async function holdAll(context: HoldContext, planned: readonly PlannedHold[], ended: Promise<string>): Promise<void> {
   const held: Held[] = [];
   let failure: unknown;
   try {
-    for (const [request, plan] of planned) held.push(await hold(context, request, plan));
+    for (const one of planned) held.push(await hold(context, one));
     context.emit({ type: 'ended', reason: await ended });
   } catch (error) {
     failure = error;

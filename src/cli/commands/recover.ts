@@ -1,18 +1,13 @@
 // `kt recover`: gives Services back whose holder is gone. See modes/recover.ts for what is safe.
-import { loadClusterConfig } from '../../cluster/config.ts';
-import { ClusterApi } from '../../cluster/rest.ts';
 import { type Recovered, recoverAll, recoverService } from '../../modes/recover.ts';
+import { withClusterApi } from '../cluster-api.ts';
 import type { Arguments } from '../options.ts';
 import { outputOf } from '../output.ts';
 
 export async function recover(args: Arguments, version: string): Promise<number> {
   const output = outputOf(args);
   try {
-    const named = (name: string): Record<string, string> =>
-      typeof args[name] === 'string' ? { [name]: args[name] } : {};
-    const config = await loadClusterConfig({ ...named('kubeconfig'), ...named('context'), ...named('namespace') });
-    const api = new ClusterApi(config);
-    try {
+    await withClusterApi(args, async (api, { namespace }) => {
       const options = {
         version,
         session: typeof args['session'] === 'string' ? args['session'] : undefined,
@@ -21,15 +16,13 @@ export async function recover(args: Arguments, version: string): Promise<number>
       const service = args['service'];
       const results =
         typeof service === 'string'
-          ? [await recoverService(api, config.namespace, service.replace(/^(svc|services?)\//, ''), options)]
-          : await recoverAll(api, config.namespace, options);
+          ? [await recoverService(api, namespace, service.replace(/^(svc|services?)\//, ''), options)]
+          : await recoverAll(api, namespace, options);
       output.result(
         { recovered: results },
-        results.length === 0 ? [`no Service of ${config.namespace} is taken over`] : results.map(line),
+        results.length === 0 ? [`no Service of ${namespace} is taken over`] : results.map(line),
       );
-    } finally {
-      api.close();
-    }
+    });
     return 0;
   } catch (error) {
     return output.failure(error);

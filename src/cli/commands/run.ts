@@ -1,8 +1,7 @@
 // `kt run -- PROGRAM`: in the open session where there is one, else in a session of its own that ends with the program.
 // While the program runs, standard output is the program's alone; kt writes to standard error, and nothing unless there is trouble.
-import type { TakeoverPlan } from '../../cluster/takeover/types.ts';
 import { KtError } from '../../errors.ts';
-import { type Held, type HoldRequest, hold, planHold } from '../../modes/hold.ts';
+import { type Held, type HoldRequest, hold, planHolds } from '../../modes/hold.ts';
 import { runCommand } from '../../modes/run.ts';
 import { ask, findSession } from '../../session/control-client.ts';
 import type { SessionEvent } from '../../session/events.ts';
@@ -74,10 +73,9 @@ export async function runProgram(args: Arguments, version: string): Promise<numb
 
 /** Takes what the program is to serve; what was taken is in `held` also when a later one fails. */
 async function holdForProgram(inbound: Inbound, requests: readonly HoldRequest[], held: Held[]): Promise<void> {
-  const planned: [HoldRequest, TakeoverPlan][] = [];
-  for (const request of requests) planned.push([request, await planHold(inbound.context, request)]);
+  const planned = await planHolds(inbound.context, requests);
   inbound.guard();
-  for (const [request, plan] of planned) held.push(await hold(inbound.context, request, plan));
+  for (const one of planned) held.push(await hold(inbound.context, one));
 }
 
 /** What follows `--`, or the words after `run` where there is none. */

@@ -28,9 +28,8 @@ export interface ApplyOptions extends AgentPlacement {
   readonly onWaiting: (reason: string) => void;
 }
 
-/** Rejects with AGENT_*, SERVICE_HELD, CANCELLED or what the API said; nothing is left then but what the error names. */
+/** For a plan that joins nobody. Rejects with AGENT_*, SERVICE_HELD, CANCELLED or what the API said; nothing is left then but what the error names. */
 export async function applyTakeover(api: ClusterApi, plan: TakeoverPlan, options: ApplyOptions): Promise<void> {
-  if (plan.joins) return;
   const { namespace, service } = plan;
   const { owner, signal, onStep } = options;
   let created = false;

@@ -38,13 +38,12 @@ export async function checkTakeoverRights(api: ClusterApi, namespace: string): P
   if (denied.length > 0) throw missingRights(namespace, denied);
 }
 
-/** Rejects with RIGHTS_MISSING, SERVICE_NOT_FOUND, SERVICE_REFUSED, SERVICE_HELD or USAGE before anything was changed. */
+/** After checkTakeoverRights. Rejects with SERVICE_NOT_FOUND, SERVICE_REFUSED, SERVICE_HELD or USAGE before anything was changed. */
 export async function planTakeover(
   api: ClusterApi,
   namespace: string,
   { kind, target, ports: wanted }: TakeoverRequest,
 ): Promise<TakeoverPlan> {
-  await checkTakeoverRights(api, namespace);
   const original = await resolveService(api, namespace, target);
   const { name } = original.metadata;
   refuse(original, namespace);
