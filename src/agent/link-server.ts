@@ -5,6 +5,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
 import { asKtError, KtError } from '../errors.ts';
 import type { Dialer } from '../netstack/dialer.ts';
+import { encodeLine } from '../netstack/link/control.codec.ts';
 import { Liveness, TICK_MS } from '../netstack/link/liveness.machine.ts';
 import { Muxer } from '../netstack/mux/muxer.ts';
 import type { MuxStream } from '../netstack/mux/stream.ts';
@@ -70,7 +71,7 @@ export class LinkServer {
 
   /** Tells every laptop that this agent is about to end, so that it makes another one; open streams go on until `close`. */
   drain(): void {
-    for (const control of this.#links.values()) control.write('{"type":"drain"}\n');
+    for (const control of this.#links.values()) control.write(encodeLine({ type: 'drain' }));
   }
 
   get streamCount(): number {
@@ -150,9 +151,8 @@ export class LinkServer {
         gone = ingress.linkUp(hello, muxer, control, () => socket.bytesRead);
       }
       control.write(encodeMessage({ ok: true }));
-      control.write(
-        `${JSON.stringify({ type: 'hello', version: this.#options.version, node: process.version, clockMs: Date.now() })}\n`,
-      );
+      const { version } = this.#options;
+      control.write(encodeLine({ type: 'hello', version, node: process.version, clockMs: Date.now() }));
       control.resume();
       // The round trip of a line without a queue: what the budget of bytes in flight is measured by.
       muxer.ping().catch(() => undefined);

@@ -12,7 +12,7 @@ import { checkTakeoverRights, planTakeover } from '../cluster/takeover/plan.ts';
 import { restoreService } from '../cluster/takeover/restore.ts';
 import type { TakeoverPlan, WantedPort } from '../cluster/takeover/types.ts';
 import { asKtError, KtError } from '../errors.ts';
-import type { Match } from '../netstack/link/control.codec.ts';
+import { holderName, type Match } from '../netstack/link/control.codec.ts';
 import type { EventSink } from '../session/events.ts';
 import { IngressLink } from '../session/inbound/ingress-link.ts';
 import { connectLocal } from '../session/inbound/serve-inbound.ts';
@@ -164,7 +164,7 @@ async function giveUp(
 ): Promise<void> {
   const others = await link.leave().catch(() => undefined);
   if (others !== undefined && others.length > 0) {
-    const remaining = others.map(({ user, host }) => `${user} on ${host}`).join(', ');
+    const remaining = others.map(holderName).join(', ');
     link.close();
     emit({ type: 'released', service, restored: false, remaining });
     return;

@@ -6,13 +6,13 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { servicePath } from '../cluster/paths.ts';
 import type { ClusterApi } from '../cluster/rest.ts';
 import { journalOf } from '../cluster/takeover/journal.ts';
-import { nameFor } from '../cluster/takeover/manifests.ts';
+import { nameFor, ownerName } from '../cluster/takeover/manifests.ts';
 import { agentPods, find, isReady, list } from '../cluster/takeover/objects.ts';
 import { removeLeftovers, restoreService } from '../cluster/takeover/restore.ts';
 import { LABEL_SERVICE, type ServiceObject } from '../cluster/takeover/types.ts';
 import { patchService, replaceSelector } from '../cluster/takeover/write-service.ts';
 import { asKtError, KtError } from '../errors.ts';
-import type { Holder } from '../netstack/link/control.codec.ts';
+import { type Holder, holderName } from '../netstack/link/control.codec.ts';
 import { IngressLink } from '../session/inbound/ingress-link.ts';
 
 /** Milliseconds since its creation after which an origin without a journal is no take-over in progress any more. */
@@ -58,15 +58,14 @@ export async function recoverService(
     const dead =
       options.force === true || (options.session !== undefined && labels?.['kt/session'] === options.session);
     if (!dead && Date.now() - Date.parse(creationTimestamp ?? '') < UNFINISHED_MS)
-      return { service: name, outcome: 'held', by: holderText(origin) };
+      return { service: name, outcome: 'held', by: ownerName(origin) };
     await removeLeftovers(api, namespace, name);
     return { service: name, outcome: 'cleaned' };
   }
   if (!options.force) {
     const linkPort = journal === 'unreadable' ? undefined : journal.linkPort;
     const holders = linkPort === undefined ? [] : await holdersOf(api, namespace, name, linkPort, options);
-    if (holders.length > 0)
-      return { service: name, outcome: 'held', by: holders.map(({ user, host }) => `${user} on ${host}`).join(', ') };
+    if (holders.length > 0) return { service: name, outcome: 'held', by: holders.map(holderName).join(', ') };
   }
   await restoreService(api, namespace, name);
   return { service: name, outcome: 'restored' };
@@ -85,9 +84,6 @@ export async function recoverAll(api: ClusterApi, namespace: string, options: Re
   for (const name of names) results.push(await recoverService(api, namespace, name, options));
   return results;
 }
-
-const holderText = ({ metadata: { annotations = {} } }: ServiceObject): string =>
-  `${annotations['kt/user'] ?? 'somebody'} on ${annotations['kt/host'] ?? 'a laptop'}`;
 
 /** Who holds rules at the agent, after the dead session has left. No agent that answers: nobody. */
 export async function holdersOf(

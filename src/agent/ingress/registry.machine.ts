@@ -2,7 +2,7 @@
 // session's link; after its loss the rules match nothing but stay reserved for RULES_HELD_MS, by this agent's own clock.
 // Sans-io. Told by sessions.ts, asked by listeners.ts and udp.ts.
 import { type ErrorCode, KtError } from '../../errors.ts';
-import type { Holder, Match, Rule } from '../../netstack/link/control.codec.ts';
+import { type Holder, holderName, type Match, type Rule } from '../../netstack/link/control.codec.ts';
 import { matches } from './match.ts';
 import type { Claim, HeaderLookup } from './upstreams.ts';
 
@@ -138,10 +138,10 @@ function clash(one: Rule, other: Rule): boolean {
 export const matchText = (match: Match): string =>
   match.kind === 'all' ? 'all requests' : `requests with ${match.name}: ${match.value}`;
 
-function held({ user, host, links }: Session, rule: Rule): KtError {
+function held(holder: Session, rule: Rule): KtError {
   const code: ErrorCode = 'SERVICE_HELD';
-  const away = links > 0 ? '' : ', whose laptop does not answer now';
-  return new KtError(code, `${user} on ${host}${away} holds ${matchText(rule.match)} on port ${rule.port}`, {
+  const away = holder.links > 0 ? '' : ', whose laptop does not answer now';
+  return new KtError(code, `${holderName(holder)}${away} holds ${matchText(rule.match)} on port ${rule.port}`, {
     hint: 'ask for it, use another mark, or take it with --take-over',
   });
 }

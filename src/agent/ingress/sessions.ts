@@ -6,9 +6,11 @@ import {
   CONTROL_LINE_MAX,
   encodeLine,
   type Holder,
+  holderName,
   type LaptopLine,
   parseLaptopLine,
 } from '../../netstack/link/control.codec.ts';
+import { readControlLines } from '../../netstack/link/control-lines.ts';
 import type { Muxer } from '../../netstack/mux/muxer.ts';
 import type { MuxStream } from '../../netstack/mux/stream.ts';
 import type { LaptopLink } from './laptop.ts';
@@ -62,23 +64,13 @@ export class IngressSessions {
   }
 
   #read(hello: Hello, { control, muxer }: SessionLink): void {
-    let held = '';
-    control.setEncoding('utf8');
-    control.on('data', (chunk: string) => {
-      held += chunk;
-      const lines = held.split('\n');
-      held = lines.pop() ?? '';
-      if (held.length > CONTROL_LINE_MAX)
-        muxer.destroy(new KtError('LINK_PROTOCOL', 'a control line of the laptop is too long'));
-      for (const text of lines) {
-        const line = parseLaptopLine(text);
-        if (line) say(control, this.#answer(hello, line));
-        if (control.writableLength > ANSWERS_BYTES_MAX) {
-          muxer.destroy(new KtError('LINK_PROTOCOL', 'the laptop asks and does not read the answers'));
-          return;
-        }
-      }
-    });
+    const end = (why: string): void => muxer.destroy(new KtError('LINK_PROTOCOL', why));
+    const onLine = (text: string): void => {
+      const line = parseLaptopLine(text);
+      if (line) say(control, this.#answer(hello, line));
+      if (control.writableLength > ANSWERS_BYTES_MAX) end('the laptop asks and does not read the answers');
+    };
+    readControlLines(control, onLine, () => end('a control line of the laptop is too long'));
   }
 
   /** For a session that died anybody may say it; one that lives speaks for itself. */
@@ -97,12 +89,12 @@ export class IngressSessions {
           throw new KtError('LINK_LOST', 'this agent ends: its Service was given back a moment ago');
         for (const { session, rules } of this.registry.setRules(hello.session, line.rules, line.takeOver)) {
           for (const { control } of this.#links.get(session) ?? [])
-            say(control, { type: 'evicted', by: `${hello.user} on ${hello.host}`, rules });
+            say(control, { type: 'evicted', by: holderName(hello), rules });
         }
       } else if (line.type === 'leave') this.#leave(hello, line.session);
       else if (line.type === 'retire') {
         const [holder] = this.registry.holders();
-        if (holder) throw new KtError('SERVICE_HELD', `${holder.user} on ${holder.host} holds rules here`);
+        if (holder) throw new KtError('SERVICE_HELD', `${holderName(holder)} holds rules here`);
         this.#retired = true;
         this.#onRetire();
       }

@@ -8,7 +8,7 @@ import { deploymentPath, servicePath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
 import { statusCode } from '../status.ts';
 import { encodeJournal, journalOf } from './journal.ts';
-import { agentLabels, ingressDeployment, nameFor, originService, type TakeoverOwner } from './manifests.ts';
+import { agentLabels, ingressDeployment, nameFor, originService, ownerName, type TakeoverOwner } from './manifests.ts';
 import { agentPods, find, isReady } from './objects.ts';
 import { removeLeftovers } from './restore.ts';
 import { JOURNAL_ANNOTATION, type ServiceObject, type TakeoverPlan } from './types.ts';
@@ -76,10 +76,9 @@ async function createOrigin(
     if (statusCode(error) !== 409) throw error;
     const name = nameFor(plan.service, 'origin');
     const other = await find<ServiceObject>(api, servicePath(plan.namespace, name), signal);
-    const { 'kt/user': user = 'somebody', 'kt/host': host = 'a laptop' } = other?.metadata.annotations ?? {};
     throw new KtError(
       'SERVICE_HELD',
-      `${user} on ${host} is taking ${plan.service} over right now, or could not finish it`,
+      `${ownerName(other)} is taking ${plan.service} over right now, or could not finish it`,
       {
         hint: `try again in some seconds; \`kt recover ${plan.service}\` removes what was left half done`,
         cause: error,

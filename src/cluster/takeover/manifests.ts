@@ -1,6 +1,7 @@
 // What a take-over creates, as manifests: the origin Service (the way to the original pods) and the ingress agent's Deployment.
 // Pure. Both belong to the Service (ownerReferences), so that whoever deletes it leaves nothing of ours. Called by apply.ts.
 import { createHash } from 'node:crypto';
+import { holderName } from '../../netstack/link/control.codec.ts';
 import { type AgentPlacement, agentPodSpec } from '../agent-pod.ts';
 import { LABEL_SERVICE, listenersOf, type ServiceObject, type TakeoverPlan } from './types.ts';
 
@@ -45,6 +46,12 @@ function metadata(plan: TakeoverPlan, owner: TakeoverOwner, role: 'origin' | 'in
     annotations: { 'kt/user': owner.user, 'kt/host': owner.host, 'kt/version': owner.version },
     ...(uid === undefined ? {} : { ownerReferences: [{ apiVersion: 'v1', kind: 'Service', name, uid }] }),
   };
+}
+
+/** Who made it, as its annotations say. */
+export function ownerName(made: ServiceObject | undefined): string {
+  const { 'kt/user': user = 'somebody', 'kt/host': host = 'a laptop' } = made?.metadata.annotations ?? {};
+  return holderName({ user, host });
 }
 
 export function originService(plan: TakeoverPlan, owner: TakeoverOwner): object {

@@ -34,6 +34,9 @@ export interface Holder {
   readonly rules: readonly Rule[];
 }
 
+/** As people are told: `anna on pc-17`. */
+export const holderName = ({ user, host }: Pick<Holder, 'user' | 'host'>): string => `${user} on ${host}`;
+
 export type LaptopLine =
   /** Replaces all rules of the session. `takeOver`: clashing rules of others are dropped, and they are told. */
   | { readonly type: 'rules'; readonly seq: number; readonly rules: readonly Rule[]; readonly takeOver?: boolean }

@@ -6,7 +6,8 @@ import { Muxer } from '../mux/muxer.ts';
 import type { MuxStream } from '../mux/stream.ts';
 import { encodeMessage, type OpenHeader, parseOpenHeader, parseOpenStatus } from '../stream/header.codec.ts';
 import { readMessage } from '../stream/read-message.ts';
-import { type AgentLine, CONTROL_LINE_MAX, encodeLine, type LaptopLine, parseAgentLine } from './control.codec.ts';
+import { type AgentLine, encodeLine, type LaptopLine, parseAgentLine } from './control.codec.ts';
+import { readControlLines } from './control-lines.ts';
 import { Liveness, TICK_MS } from './liveness.machine.ts';
 
 /** Milliseconds for the agent to answer the token. */
@@ -136,22 +137,17 @@ export class Link {
   }
 
   #readControl(control: MuxStream, events: LinkEvents): void {
-    let held = '';
-    control.setEncoding('utf8');
-    control.on('data', (chunk: string) => {
-      held += chunk;
-      const lines = held.split('\n');
-      held = lines.pop() ?? '';
-      if (held.length > CONTROL_LINE_MAX)
-        this.close(new KtError('LINK_PROTOCOL', 'a control line of the agent is too long'));
-      for (const text of lines) {
-        const line = parseAgentLine(text);
-        if (line) events.onLine?.(line, this);
-        if (line?.type !== 'drain' || this.draining) continue;
-        this.draining = true;
-        events.onDrain();
-      }
-    });
+    const onLine = (text: string): void => {
+      const line = parseAgentLine(text);
+      // Lines of a newer agent that this version does not know are no reason to end the link.
+      if (line) events.onLine?.(line, this);
+      if (line?.type !== 'drain' || this.draining) return;
+      this.draining = true;
+      events.onDrain();
+    };
+    readControlLines(control, onLine, () =>
+      this.close(new KtError('LINK_PROTOCOL', 'a control line of the agent is too long')),
+    );
     const over = (): void => this.close(new KtError('LINK_LOST', 'the agent closed the link'));
     control.on('end', over).on('close', over);
   }
