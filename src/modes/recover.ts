@@ -1,7 +1,6 @@
 // The mode `recover`: makes taken Services whole whose holder is gone, removes what an unfinished take-over left, and repairs what kt-connect
 // leaves. Never touches a Service that somebody alive holds, except for the one session that it is told is dead.
 // Called by the command, by the janitor of a killed session, and by modes/hold.ts when it can't ask the agent.
-import { randomBytes } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { servicePath } from '../cluster/paths.ts';
 import type { ClusterApi } from '../cluster/rest.ts';
@@ -94,8 +93,7 @@ export async function holdersOf(
   { version, session: dead }: RecoverOptions,
 ): Promise<readonly Holder[]> {
   if (!(await agentPods(api, namespace, service)).some(isReady)) return [];
-  const session = `recover-${randomBytes(4).toString('hex')}`;
-  const link = new IngressLink({ api, namespace, service, linkPort, session, version, rules: [] });
+  const link = IngressLink.forQuestions({ api, namespace, service, linkPort, version });
   try {
     await link.start(AbortSignal.timeout(ASK_MS));
     return await (dead === undefined ? link.look() : leaveFor(link, dead));

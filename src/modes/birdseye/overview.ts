@@ -1,7 +1,6 @@
 // The mode `birdseye`: what a namespace has and who has what of it. Only reads: lists Services, endpoints and pods, and asks the ingress
 // agents over a port-forward who holds them now. What may not be read, or is not answered in time, is said so instead.
 // Called by cli/commands/birdseye.ts.
-import { randomBytes } from 'node:crypto';
 import { endpointSlicesPath, podPath, servicePath } from '../../cluster/paths.ts';
 import type { ClusterApi } from '../../cluster/rest.ts';
 import { type Journal, journalOf } from '../../cluster/takeover/journal.ts';
@@ -120,8 +119,7 @@ async function askAgent(
   linkPort: number,
   signal: AbortSignal,
 ): Promise<Asked> {
-  const session = `look-${randomBytes(4).toString('hex')}`;
-  const link = new IngressLink({ api, namespace, service, linkPort, session, version, rules: [] });
+  const link = IngressLink.forQuestions({ api, namespace, service, linkPort, version });
   const limit = AbortSignal.timeout(ASK_MS);
   const late = new Promise<never>((_, reject) => {
     limit.addEventListener('abort', () => reject(new Error(`it did not answer within ${ASK_MS / 1000} s`)), {

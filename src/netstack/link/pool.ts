@@ -30,6 +30,8 @@ export interface LinkHooks {
 export interface PoolOptions {
   /** Makes one link; rejects with the reason. Must give up on `signal`. */
   readonly connect: (hooks: LinkHooks, signal: AbortSignal) => Promise<Link>;
+  /** Links kept; default LINKS_WANTED. One is enough for a question. */
+  readonly links?: number | undefined;
   /** Milliseconds that a dial waits for a link. 0 = fail at once. */
   readonly parkMs: number;
   /** up: there is a link again. down: none is left. retry: an attempt failed. */
@@ -46,6 +48,7 @@ interface Parked {
 
 export class LinkPool {
   readonly #options: PoolOptions;
+  readonly #wanted: number;
   readonly #links: Link[] = [];
   readonly #retired = new Set<Link>();
   readonly #parked = new Set<Parked>();
@@ -59,6 +62,7 @@ export class LinkPool {
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    this.#wanted = options.links ?? LINKS_WANTED;
     this.#ageTimer = setInterval(() => this.#retireOld(), 30_000);
     this.#ageTimer.unref();
   }
@@ -180,7 +184,7 @@ export class LinkPool {
     if (this.#connecting) return;
     this.#connecting = true;
     try {
-      while (!this.#ended.signal.aborted && this.#links.length < LINKS_WANTED) {
+      while (!this.#ended.signal.aborted && this.#links.length < this.#wanted) {
         try {
           await this.#connectOne(this.#ended.signal);
         } catch (error) {
@@ -242,7 +246,7 @@ export class LinkPool {
   }
 
   #retireOld(): void {
-    if (this.#links.length < LINKS_WANTED) return;
+    if (this.#links.length < this.#wanted) return;
     const old = this.#links.find((link) => Date.now() - link.openedAt > LINK_AGE_MAX_MS);
     if (old) this.#retire(old);
   }

@@ -60,8 +60,16 @@ export class IngressLink {
     this.#pool = new LinkPool({
       connect: (hooks, signal) => this.#connect(hooks, signal),
       parkMs: ANSWER_MS,
+      ...(options.rules.length === 0 ? { links: 1 } : {}),
       ...(options.onChange ? { onChange: options.onChange } : {}),
     });
+  }
+
+  /** One that only asks: it holds nothing, so one link without a spare is enough. */
+  static forQuestions(
+    at: Pick<IngressLinkOptions, 'api' | 'namespace' | 'service' | 'linkPort' | 'version'>,
+  ): IngressLink {
+    return new IngressLink({ ...at, session: `ask-${randomBytes(4).toString('hex')}`, rules: [] });
   }
 
   /** Makes the first link and holds the rules. Rejects with SERVICE_HELD naming the holder, or what stopped the link. */
