@@ -10,19 +10,17 @@ import {
   leftovers,
   localApp,
   removeShop,
-  snapshot,
+  TestShop,
 } from './support/inbound.ts';
 import { kubectl, Laptop, type Running } from './support/kt.ts';
 
 const NAME = 'kt-t-exchange';
 const laptop = new Laptop();
 let app: Server & { port: number };
-let before: unknown;
+let shop: TestShop;
 
 beforeAll(async () => {
-  await removeShop(NAME);
-  await deployShop(NAME);
-  before = await snapshot(NAME);
+  shop = await TestShop.deploy(NAME);
 }, 120_000);
 afterAll(async () => {
   await laptop.close();
@@ -41,11 +39,6 @@ async function exchange(...args: string[]): Promise<Running> {
   return running;
 }
 
-async function expectUntouched(): Promise<void> {
-  expect(await snapshot(NAME)).toEqual(before);
-  expect(await leftovers(NAME)).toBe('');
-}
-
 describe('holding a Service', { timeout: 90_000 }, () => {
   test('E1, E10: every request from any pod reaches the laptop, while connect is not running; then all is as it was', async () => {
     const kt = await exchange();
@@ -56,7 +49,7 @@ describe('holding a Service', { timeout: 90_000 }, () => {
     });
     expect(await askFromPod(`http://${NAME}.shop.svc:8081/`)).toMatchObject({ name: 'laptop' });
     expect(await kt.stop('SIGINT')).toMatchObject({ code: 0 });
-    await expectUntouched();
+    await shop.expectUntouched();
     expect(await askFromPod(`http://${NAME}/`)).toMatchObject({ name: 'pod' });
   });
 
@@ -68,7 +61,7 @@ describe('holding a Service', { timeout: 90_000 }, () => {
     expect(second.stderr).toContain('SERVICE_HELD');
     expect(await askFromPod(`http://${NAME}/`)).toMatchObject({ name: 'laptop' });
     await kt.stop('SIGTERM');
-    await expectUntouched();
+    await shop.expectUntouched();
   });
 
   test('E6: a redeploy that writes the Service again: taken again, and its new selector is what is restored', async () => {
@@ -87,7 +80,7 @@ describe('holding a Service', { timeout: 90_000 }, () => {
     expect(await leftovers(NAME)).toBe('');
     expect(await kubectl(['get', 'service', NAME, '-o', 'jsonpath={.spec.selector}'])).toBe(`{"app":"${NAME}"}`);
     await kubectl(['patch', 'service', NAME, '-p', JSON.stringify({ spec: { selector: { tier: 'test' } } })]);
-    await expectUntouched();
+    await shop.expectUntouched();
   });
 
   test('the same in a namespace with Pod Security restricted', async () => {
@@ -114,7 +107,7 @@ describe('holding a Service', { timeout: 90_000 }, () => {
         plans: [{ service: NAME, ports: [{ servicePort: 80 }, { servicePort: 8081 }] }],
       });
     }
-    await expectUntouched();
+    await shop.expectUntouched();
   });
 });
 
@@ -132,7 +125,7 @@ test('kt run --exchange: both directions in one command', { timeout: 90_000 }, a
     .poll(async () => askFromPod(`http://${NAME}/`), { timeout: 30_000, interval: 500 })
     .toEqual({ name: 'program', sees: 'orders' });
   expect((await kt.stop('SIGTERM')).code, kt.stderr).toBe(143);
-  await expectUntouched();
+  await shop.expectUntouched();
 });
 
 describe('refused before anything is changed', { timeout: 60_000 }, () => {
@@ -156,7 +149,7 @@ describe('refused before anything is changed', { timeout: 60_000 }, () => {
     const kt = laptop.start(['exchange', ...args]);
     expect((await kt.exited).code).not.toBe(0);
     expect(kt.stderr).toContain(message);
-    await expectUntouched();
+    await shop.expectUntouched();
   });
 
   test('reader: every missing verb is named', async () => {
@@ -165,7 +158,7 @@ describe('refused before anything is changed', { timeout: 60_000 }, () => {
     expect(kt.stderr).toContain(
       'you may not create, patch, delete services, create, delete deployments and get pods/portforward',
     );
-    await expectUntouched();
+    await shop.expectUntouched();
   });
 });
 
@@ -190,7 +183,7 @@ describe('fail-open: callers that never stop', { timeout: 120_000 }, () => {
     expect(callers.failures(ending)).toEqual([]);
     console.log('take over, app dies, hand back:', callers.counts());
     await callers.stop();
-    await expectUntouched();
+    await shop.expectUntouched();
   });
 
   test('kt is killed: the pods answer the next request, and the Service is given back without anybody', async () => {
@@ -206,7 +199,7 @@ describe('fail-open: callers that never stop', { timeout: 120_000 }, () => {
     await callers.answeredBy('pod');
     expect(callers.failures(killed).length).toBeLessThanOrEqual(2);
     await callers.stop();
-    await expectUntouched();
+    await shop.expectUntouched();
   });
 
   test('the agent pod is deleted: answered all the time, and the laptop is back by itself', async () => {
@@ -221,6 +214,6 @@ describe('fail-open: callers that never stop', { timeout: 120_000 }, () => {
     expect(callers.failures(from)).toEqual([]);
     await callers.stop();
     await kt.stop();
-    await expectUntouched();
+    await shop.expectUntouched();
   });
 });

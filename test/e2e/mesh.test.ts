@@ -1,29 +1,27 @@
 // Must: kt mesh on the real cluster, as dev: only marked requests come to the laptop (M1), two developers on one Service (M3, M4), exchange
-// and mesh keep off each other (M5), several ports (M6), and what passes the agent unmarked is as before (websocket, h2c, SSE, raw TCP).
+// and mesh keep off each other (M5), and what passes the agent unmarked is as before (h2c, SSE, raw TCP, a server that speaks first).
 import type { Server } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   askFromPod,
   Callers,
   closeApp,
-  deployShop,
   leftovers,
   localApp,
   removeShop,
-  snapshot,
+  runInPod,
+  TestShop,
 } from './support/inbound.ts';
-import { execute, kubectl, Laptop, type Running } from './support/kt.ts';
+import { Laptop, type Running } from './support/kt.ts';
 
 const NAME = 'kt-t-mesh';
 const laptop = new Laptop();
 let anna: Server & { port: number };
 let ben: Server & { port: number };
-let before: unknown;
+let shop: TestShop;
 
 beforeAll(async () => {
-  await removeShop(NAME);
-  await deployShop(NAME);
-  before = await snapshot(NAME);
+  shop = await TestShop.deploy(NAME);
   anna = await localApp('anna');
   ben = await localApp('ben');
 }, 120_000);
@@ -41,11 +39,6 @@ async function mesh(port: number, ...args: string[]): Promise<Running> {
 
 const askedBy = async (headers: Record<string, string> = {}): Promise<unknown> =>
   (await askFromPod(`http://${NAME}/`, headers))['name'];
-
-async function expectUntouched(): Promise<void> {
-  expect(await snapshot(NAME)).toEqual(before);
-  expect(await leftovers(NAME)).toBe('');
-}
 
 describe('mesh', { timeout: 120_000 }, () => {
   test('M1, M3, M4: two developers with two marks; the same mark is refused; one leaves, the other stays; the last one restores', async () => {
@@ -69,7 +62,7 @@ describe('mesh', { timeout: 120_000 }, () => {
     await callers.answeredBy('pod');
     expect(callers.failures()).toEqual([]);
     await callers.stop();
-    await expectUntouched();
+    await shop.expectUntouched();
   });
 
   test('M5: exchange on a meshed Service is refused, and the other way round; --take-over tells the loser', async () => {
@@ -87,19 +80,13 @@ describe('mesh', { timeout: 120_000 }, () => {
     await one.stop();
     expect(await askedBy()).toBe('ben');
     await taker.stop();
-    await expectUntouched();
+    await shop.expectUntouched();
   });
 });
 
 describe('unmarked requests through a meshed Service are as before', { timeout: 120_000 }, () => {
   const inGateway = async (script: string): Promise<string> => {
-    const pod = (
-      await kubectl(['get', 'pods', '-l', 'app=gateway', '-o', 'jsonpath={.items[0].metadata.name}'])
-    ).trim();
-    const config = `${process.env['KT_E2E_KUBECONFIGS'] ?? '/var/lib/kcluster/kubeconfigs'}/dev`;
-    const done = await execute('kubectl', ['--kubeconfig', config, 'exec', pod, '--', 'node', '-e', script], {
-      timeoutMs: 60_000,
-    });
+    const done = await runInPod(script);
     return done.stdout + done.stderr;
   };
   const H2 = `const s=require('http2').connect('http://h2');const r=s.request({':method':'POST',':path':'/'});let t='',g;r.on('response',h=>g=h[':status']);r.on('trailers',h=>g+=' '+h['grpc-status']);r.on('data',c=>t+=c);r.on('end',()=>{console.log(g,t);s.close()});r.end('hello')`;

@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { expect } from 'vitest';
 import { execute, kubectl } from './kt.ts';
 
 const KUBECONFIGS = process.env['KT_E2E_KUBECONFIGS'] ?? '/var/lib/kcluster/kubeconfigs';
@@ -71,6 +72,28 @@ export async function leftovers(name: string, namespace = 'shop'): Promise<strin
   return kubectl(['-n', namespace, 'get', 'service,deployment,pod', '-l', `kt/service=${name}`, '-o', 'name']);
 }
 
+/** A Service of a test's own in `shop`, and the proof that kt left it as it was. */
+export class TestShop {
+  readonly name: string;
+  readonly #before: unknown;
+
+  private constructor(name: string, before: unknown) {
+    this.name = name;
+    this.#before = before;
+  }
+
+  static async deploy(name: string): Promise<TestShop> {
+    await removeShop(name);
+    await deployShop(name);
+    return new TestShop(name, await snapshot(name));
+  }
+
+  async expectUntouched(): Promise<void> {
+    expect(await snapshot(this.name)).toEqual(this.#before);
+    expect(await leftovers(this.name)).toBe('');
+  }
+}
+
 /** A local service on the laptop that says its name. */
 export async function localApp(name: string, port = 0): Promise<Server & { port: number }> {
   const server = createServer((incoming, response) => {
@@ -90,19 +113,18 @@ async function gatewayPod(): Promise<string> {
   return (await kubectl(['get', 'pods', '-l', 'app=gateway', '-o', 'jsonpath={.items[0].metadata.name}'])).trim();
 }
 
+/** Runs a Node script in the gateway's pod, as dev. */
+export async function runInPod(script: string): Promise<{ stdout: string; stderr: string }> {
+  const config = join(KUBECONFIGS, 'dev');
+  const command = ['--kubeconfig', config, 'exec', await gatewayPod(), '--', 'node', '-e', script];
+  return execute('kubectl', command, { timeoutMs: 60_000 });
+}
+
 /** One request from a pod; the answer's JSON, or the error's code. */
 export async function askFromPod(url: string, headers: Record<string, string> = {}): Promise<Record<string, unknown>> {
-  const script = `fetch(${JSON.stringify(url)},{headers:${JSON.stringify(headers)},signal:AbortSignal.timeout(8000)}).then(r=>r.text()).then(t=>console.log(t)).catch(e=>console.log(JSON.stringify({error:String(e.cause?.code??e.name)})))`;
-  const done = await execute('kubectl', [
-    '--kubeconfig',
-    join(KUBECONFIGS, 'dev'),
-    'exec',
-    await gatewayPod(),
-    '--',
-    'node',
-    '-e',
-    script,
-  ]);
+  const done = await runInPod(
+    `fetch(${JSON.stringify(url)},{headers:${JSON.stringify(headers)},signal:AbortSignal.timeout(8000)}).then(r=>r.text()).then(t=>console.log(t)).catch(e=>console.log(JSON.stringify({error:String(e.cause?.code??e.name)})))`,
+  );
   try {
     return JSON.parse(done.stdout) as Record<string, unknown>;
   } catch {
