@@ -1,6 +1,7 @@
 // Everything that a session tells the outside, as one typed union. Plain lines, NDJSON and (later) the screen are views of it.
 // Types only. Stamped and sent by session.ts; folded into a state by state.ts.
 import type { ErrorCode } from '../errors.ts';
+import type { TrafficBatch } from './traffic/types.ts';
 
 export type Mode = 'agent' | 'agentless';
 
@@ -73,6 +74,8 @@ export type SessionEvent =
       readonly signal?: string;
     }
   | { readonly type: 'shim'; readonly runtime: string; readonly version: string; readonly pid: number }
+  /** Only to views that asked for it: `{"ask":"traffic"}`. */
+  | ({ readonly type: 'traffic' } & TrafficBatch)
   | { readonly type: 'debug'; readonly message: string }
   | { readonly type: 'ended'; readonly reason: string };
 
