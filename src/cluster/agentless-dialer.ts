@@ -83,7 +83,8 @@ export class AgentlessDialer implements Dialer {
       this.#open.add(stream);
       stream.once('close', () => this.#open.delete(stream));
       const opened = new Promise<void>((resolve, reject) => {
-        const timer = setTimeout(() => settle(), REFUSAL_MS);
+        // A busy process sees the timer before the bytes that came in time: those are read in the turn between.
+        const timer = setTimeout(() => setImmediate(settle), REFUSAL_MS);
         const settle = (error?: Error): void => {
           clearTimeout(timer);
           stream.off('error', settle).off('close', onClose);

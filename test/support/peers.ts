@@ -8,7 +8,8 @@ export interface Peer {
   stop(): Promise<void>;
 }
 
-function started(server: Server | HttpServer): Promise<Peer> {
+/** Listens on a free loopback port; `stop` closes what is open too. */
+export function started(server: Server | HttpServer): Promise<Peer> {
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
