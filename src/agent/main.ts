@@ -60,7 +60,9 @@ async function ingressAgent(text: string): Promise<void> {
   const config = parseIngressConfig(text);
   let draining = false;
   let lagMs = LAG_MS;
-  const sessions = new IngressSessions(new Registry(() => performance.now()), () => {
+  const listens = (port: number, protocol: string): boolean =>
+    config.listeners.some((listener) => listener.port === port && listener.protocol === protocol);
+  const sessions = new IngressSessions(new Registry(() => performance.now(), listens), () => {
     log('given back');
     draining = true;
     lagMs = 0;

@@ -15,7 +15,7 @@ import { asKtError, KtError } from '../errors.ts';
 import { holderName, type Match } from '../netstack/link/control.codec.ts';
 import type { EventSink } from '../session/events.ts';
 import { IngressLink } from '../session/inbound/ingress-link.ts';
-import { connectLocal } from '../session/inbound/serve-inbound.ts';
+import { connectLocal } from '../session/inbound/local-port.ts';
 import { userName } from '../session/who.ts';
 import { recoverService } from './recover.ts';
 

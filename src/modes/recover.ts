@@ -84,7 +84,7 @@ export async function recoverAll(api: ClusterApi, namespace: string, options: Re
   return results;
 }
 
-/** Who holds rules at the agent, after the dead session has left. No agent that answers: nobody. */
+/** Who holds rules at the agent, after the dead session has left; nobody can come any more where nobody does. No agent that answers: nobody. */
 export async function holdersOf(
   api: ClusterApi,
   namespace: string,
@@ -96,7 +96,7 @@ export async function holdersOf(
   const link = IngressLink.forQuestions({ api, namespace, service, linkPort, version });
   try {
     await link.start(AbortSignal.timeout(ASK_MS));
-    return await (dead === undefined ? link.look() : leaveFor(link, dead));
+    return await (dead === undefined ? link.lookBeforeEnd() : leaveFor(link, dead));
   } catch (error) {
     const known = asKtError(error);
     throw new KtError('SERVICE_NOT_RESTORED', `the agent of ${service} can't be asked who holds it: ${known.message}`, {
@@ -115,7 +115,7 @@ async function leaveFor(link: IngressLink, dead: string): Promise<readonly Holde
       return await link.leave(dead);
     } catch (error) {
       if (asKtError(error).code !== 'SERVICE_HELD') throw error;
-      if (performance.now() > end) return link.look();
+      if (performance.now() > end) return link.lookBeforeEnd();
       await wait(RETRY_MS);
     }
   }

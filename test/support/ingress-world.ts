@@ -52,7 +52,10 @@ export class IngressWorld {
 
   private constructor(protocol: 'TCP' | 'UDP') {
     this.#protocol = protocol;
-    this.registry = new Registry(() => this.now);
+    this.registry = new Registry(
+      () => this.now,
+      (port, used) => port === this.port && used === protocol,
+    );
     this.#sessions = new IngressSessions(this.registry, () => {
       this.draining = true;
     });
@@ -169,7 +172,7 @@ export class Laptop {
   ask(
     line:
       | { type: 'leave'; session?: string }
-      | { type: 'look' | 'retire' }
+      | { type: 'look' | 'seal' | 'retire' }
       | { type: 'rules'; rules: readonly Rule[]; takeOver?: boolean },
   ): Promise<AgentLine> {
     const seq = (this.#seq += 1);

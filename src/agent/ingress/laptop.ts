@@ -31,23 +31,49 @@ export interface Inbound {
   readonly peer: string;
 }
 
+/** The link is gone or takes nobody any more; nothing of the caller was sent on it. */
+const elsewhere = (error: unknown): boolean =>
+  error instanceof KtError &&
+  (error.code === 'LINK_LOST' || error.code === 'LINK_DEAD' || error.code === 'STREAM_RESET');
+
 /** Resolves with the stream once the laptop has taken it. Rejects with LINK_LOST, DIAL_TIMEOUT, or the laptop's refusal. */
 export async function openToLaptop(links: Iterable<LaptopLink>, inbound: Inbound, limitMs: number): Promise<MuxStream> {
-  let best: LaptopLink | undefined;
-  for (const link of links) {
-    if (link.muxer.full || suspect(link)) continue;
-    if (best === undefined || link.muxer.outstanding < best.muxer.outstanding) best = link;
+  const end = performance.now() + limitMs;
+  const tried = new Set<LaptopLink>();
+  let last: unknown = new KtError('LINK_LOST', 'the laptop has no link');
+  for (;;) {
+    const link = best(links, tried);
+    if (link === undefined) throw last;
+    tried.add(link);
+    try {
+      return await open(link, inbound, Math.max(0, end - performance.now()));
+    } catch (error) {
+      if (!elsewhere(error)) throw error;
+      last = error;
+    }
   }
-  if (best === undefined) throw new KtError('LINK_LOST', 'the laptop has no link');
-  const stream = best.muxer.open();
+}
+
+/** The one with the fewest bytes outstanding. */
+function best(links: Iterable<LaptopLink>, tried: ReadonlySet<LaptopLink>): LaptopLink | undefined {
+  let found: LaptopLink | undefined;
+  for (const link of links) {
+    if (tried.has(link) || link.muxer.full || suspect(link)) continue;
+    if (found === undefined || link.muxer.outstanding < found.muxer.outstanding) found = link;
+  }
+  return found;
+}
+
+async function open(link: LaptopLink, inbound: Inbound, limitMs: number): Promise<MuxStream> {
+  const stream = link.muxer.open();
   stream.on('error', () => undefined);
   stream.write(encodeMessage({ v: 1, kind: 'inbound', ...inbound }));
-  const before = best.received();
+  const before = link.received();
   try {
     await settle(stream, limitMs, undefined);
     return stream;
   } catch (error) {
-    if (error instanceof KtError && error.code === 'DIAL_TIMEOUT' && best.received() === before) best.silentAt = before;
+    if (error instanceof KtError && error.code === 'DIAL_TIMEOUT' && link.received() === before) link.silentAt = before;
     throw error;
   }
 }

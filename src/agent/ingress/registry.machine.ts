@@ -8,6 +8,11 @@ import type { Claim, HeaderLookup } from './upstreams.ts';
 
 /** A laptop that sleeps or changes its network comes back within this time and finds its rules; one that is gone blocks no mark for longer. */
 export const RULES_HELD_MS = 120_000;
+/**
+ * Whoever gives the Service back needs some seconds between the question whether anybody is here and the end; one that died in between must
+ * not keep others away for longer.
+ */
+export const SEALED_MS = 60_000;
 /** Developers on one Service; more is a flood. */
 const SESSIONS_MAX = 64;
 /** Characters of a session's id, as control lines carry it. */
@@ -22,6 +27,8 @@ interface Session {
   links: number;
   lostAt: number;
   rules: readonly Rule[];
+  /** It gave them up, and is about to go. */
+  left: boolean;
 }
 
 /** Rules that somebody lost by a take-over. */
@@ -32,11 +39,14 @@ export interface Evicted {
 
 export class Registry {
   readonly #now: () => number;
+  readonly #listens: (port: number, protocol: 'TCP' | 'UDP') => boolean;
   readonly #sessions = new Map<string, Session>();
+  #sealedUntil = Number.NEGATIVE_INFINITY;
 
-  /** `now` gives milliseconds of a clock that never goes back. */
-  constructor(now: () => number) {
+  /** `now` gives milliseconds of a clock that never goes back; `listens` says which ports there are. */
+  constructor(now: () => number, listens: (port: number, protocol: 'TCP' | 'UDP') => boolean = () => true) {
     this.#now = now;
+    this.#listens = listens;
   }
 
   /** A link of a session has said hello. Throws DIAL_DENIED where the session is another token's, STREAM_LIMIT where too many are here, LINK_PROTOCOL. */
@@ -54,7 +64,7 @@ export class Registry {
       throw new KtError('STREAM_LIMIT', `more than ${SESSIONS_MAX} sessions hold rules here`);
     const now = this.#now();
     const { session: id, tokenSha256, user, host } = hello;
-    this.#sessions.set(id, { id, tokenSha256, user, host, since: now, links: 1, lostAt: now, rules: [] });
+    this.#sessions.set(id, { id, tokenSha256, user, host, since: now, links: 1, lostAt: now, rules: [], left: false });
   }
 
   linkDown(id: string): void {
@@ -65,11 +75,15 @@ export class Registry {
     if (session.links <= 0 && session.rules.length === 0) this.#sessions.delete(id);
   }
 
-  /** Replaces a session's rules. Throws SERVICE_HELD naming the holder; with `takeOver` the clashing rules of others go instead. */
+  /**
+   * Replaces a session's rules. Throws SERVICE_HELD naming the holder (with `takeOver` the clashing rules of others go instead), SERVICE_REFUSED
+   * for a port that is none of the agent's, LINK_LOST where the agent ends.
+   */
   setRules(id: string, rules: readonly Rule[], takeOver = false): Evicted[] {
     this.#sweep();
     const session = this.#sessions.get(id);
     if (!session) throw new KtError('LINK_PROTOCOL', 'this session has no link');
+    if (rules.length > 0) this.#admit(session, rules);
     const evicted: Evicted[] = [];
     for (const other of this.#sessions.values()) {
       if (other === session) continue;
@@ -86,12 +100,31 @@ export class Registry {
     return evicted;
   }
 
-  /** The session gives its rules up. */
+  #admit({ left }: Session, rules: readonly Rule[]): void {
+    // Said on another link just before, and slower on its way: nobody would ever take them back.
+    if (left) throw new KtError('LINK_LOST', 'this session gave its rules up');
+    // It is being removed and takes no callers: rules here would hold nothing.
+    if (this.#now() < this.#sealedUntil)
+      throw new KtError('LINK_LOST', 'the Service is being given back at this moment');
+    const stray = rules.find(({ port, protocol }) => !this.#listens(port, protocol));
+    if (stray)
+      throw new KtError('SERVICE_REFUSED', `the agent does not listen on the ${stray.protocol} port ${stray.port}`);
+  }
+
+  /** The session gives its rules up, for good. */
   leave(id: string): void {
     const session = this.#sessions.get(id);
     if (!session) return;
     session.rules = [];
+    session.left = true;
     if (session.links <= 0) this.#sessions.delete(id);
+  }
+
+  /** Takes no new rules, because the Service is given back. Throws SERVICE_HELD where somebody holds some. */
+  seal(forMs = SEALED_MS): void {
+    const [holder] = this.holders();
+    if (holder) throw new KtError('SERVICE_HELD', `${holderName(holder)} holds rules here`);
+    this.#sealedUntil = Math.max(this.#sealedUntil, this.#now() + forMs);
   }
 
   /** Those who hold rules; the first is the one who came first. */

@@ -1,4 +1,4 @@
-// The sessions at this ingress agent with their links and control streams: takes what laptops say (rules, leave, look, retire), answers, and tells
+// The sessions at this ingress agent with their links and control streams: takes what laptops say (rules, leave, look, seal, retire), answers, and tells
 // those who lose rules by a take-over. Who may hold what is registry.machine.ts. Called by link-server.ts.
 import { asKtError, KtError } from '../../errors.ts';
 import {
@@ -37,7 +37,6 @@ export class IngressSessions {
   readonly #links = new Map<string, Set<SessionLink>>();
 
   readonly #onRetire: () => void;
-  #retired = false;
 
   /** `onRetire`: the Service is given back, nobody new comes. */
   constructor(registry: Registry, onRetire: () => void = () => undefined) {
@@ -50,6 +49,8 @@ export class IngressSessions {
 
   /** A link has said hello; gives what to call when it goes. Throws DIAL_DENIED, STREAM_LIMIT or LINK_PROTOCOL. */
   linkUp(said: Hello, muxer: Muxer, control: MuxStream, received: () => number): () => void {
+    // Its 'close' was emitted already, so nobody would ever count this link down.
+    if (control.destroyed) throw new KtError('LINK_LOST', 'the link ended behind its hello');
     const hello = { ...said, user: shown(said.user), host: shown(said.host) };
     this.registry.linkUp(hello);
     const link: SessionLink = { muxer, control, received };
@@ -84,18 +85,14 @@ export class IngressSessions {
     const { seq } = line;
     try {
       if (line.type === 'rules') {
-        // It is being removed and takes no callers: rules here would hold nothing.
-        if (this.#retired && line.rules.length > 0)
-          throw new KtError('LINK_LOST', 'this agent ends: its Service was given back a moment ago');
         for (const { session, rules } of this.registry.setRules(hello.session, line.rules, line.takeOver)) {
           for (const { control } of this.#links.get(session) ?? [])
             say(control, { type: 'evicted', by: holderName(hello), rules });
         }
       } else if (line.type === 'leave') this.#leave(hello, line.session);
+      else if (line.type === 'seal') this.registry.seal();
       else if (line.type === 'retire') {
-        const [holder] = this.registry.holders();
-        if (holder) throw new KtError('SERVICE_HELD', `${holderName(holder)} holds rules here`);
-        this.#retired = true;
+        this.registry.seal(Number.POSITIVE_INFINITY);
         this.#onRetire();
       }
       return done(seq, this.registry.holders());

@@ -1,5 +1,5 @@
 // The lines of a link's control stream after its opening: one JSON object per line (NDJSON), both ways.
-//   laptop → agent: rules, leave, look, retire (each with a number that its answer repeats)      agent → laptop: hello, drain, done, evicted
+//   laptop → agent: rules, leave, look, seal, retire (each with a number that its answer repeats)      agent → laptop: hello, drain, done, evicted
 // Pure: parsing and limits only. The laptop's end is link.ts, the agent's agent/link-server.ts; what rules mean is agent/ingress.
 // A line of a newer version that this one does not know is no fault: it parses as undefined.
 import { ERROR_CODES, type ErrorCode } from '../../errors.ts';
@@ -42,6 +42,8 @@ export type LaptopLine =
   | { readonly type: 'rules'; readonly seq: number; readonly rules: readonly Rule[]; readonly takeOver?: boolean }
   /** Drops the session's rules (or those of `session`, for a session that died); the answer says how many others remain. */
   | { readonly type: 'leave'; readonly seq: number; readonly session?: string }
+  /** The Service is about to be given back: no new rules for a minute. Refused while anybody holds some. */
+  | { readonly type: 'seal'; readonly seq: number }
   /** The Service is given back and nobody new comes: drain now. Refused while anybody holds rules. */
   | { readonly type: 'retire'; readonly seq: number }
   | { readonly type: 'look'; readonly seq: number };
@@ -103,9 +105,10 @@ export function parseLaptopLine(line: string): LaptopLine | undefined {
   const seq = fields?.['seq'];
   if (fields === undefined || !isCount(seq)) return undefined;
   const { session } = fields;
-  if (fields['type'] === 'look' || fields['type'] === 'retire') return { type: fields['type'], seq };
-  if (fields['type'] === 'leave') return { type: 'leave', seq, ...(isText(session, 64) ? { session } : {}) };
-  const rules = fields['type'] === 'rules' ? rulesOf(fields['rules']) : undefined;
+  const { type } = fields;
+  if (type === 'look' || type === 'seal' || type === 'retire') return { type, seq };
+  if (type === 'leave') return { type: 'leave', seq, ...(isText(session, 64) ? { session } : {}) };
+  const rules = type === 'rules' ? rulesOf(fields['rules']) : undefined;
   return rules && { type: 'rules', seq, rules, takeOver: fields['takeOver'] === true };
 }
 

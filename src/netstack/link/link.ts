@@ -132,6 +132,11 @@ export class Link {
     return this.#muxer.ping();
   }
 
+  /** Asks the agent to open no more streams on it; those that are open go on. */
+  goAway(): void {
+    this.#muxer.goAway();
+  }
+
   close(reason: KtError): void {
     this.#muxer.destroy(reason);
   }

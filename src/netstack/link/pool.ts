@@ -32,6 +32,8 @@ export interface PoolOptions {
   readonly connect: (hooks: LinkHooks, signal: AbortSignal) => Promise<Link>;
   /** Links kept; default LINKS_WANTED. One is enough for a question. */
   readonly links?: number | undefined;
+  /** The agent opens streams too, and goes on with it while it drains: it ends such a link, not the laptop. */
+  readonly inbound?: boolean | undefined;
   /** Milliseconds that a dial waits for a link. 0 = fail at once. */
   readonly parkMs: number;
   /** up: there is a link again. down: none is left. retry: an attempt failed. */
@@ -235,10 +237,12 @@ export class LinkPool {
     if (at === -1) return;
     this.#links.splice(at, 1);
     this.#retired.add(link);
+    const callersCome = link.draining && this.#options.inbound === true;
+    if (!callersCome) link.goAway();
     const started = Date.now();
     const timer = setInterval(() => {
       if (link.closed) clearInterval(timer);
-      else if (link.streamCount === 0 || Date.now() - started > RETIRE_LIMIT_MS)
+      else if ((link.streamCount === 0 && !callersCome) || Date.now() - started > RETIRE_LIMIT_MS)
         link.close(new KtError('LINK_LOST', 'the link was replaced'));
     }, 1_000);
     timer.unref();

@@ -10,7 +10,8 @@ import type { AgentLine, Holder, LaptopLine, Rule } from '../../netstack/link/co
 import { Link } from '../../netstack/link/link.ts';
 import { type LinkHooks, LinkPool } from '../../netstack/link/pool.ts';
 import { userName } from '../who.ts';
-import { type LocalPort, serveInbound } from './serve-inbound.ts';
+import { LocalPort } from './local-port.ts';
+import { serveInbound } from './serve-inbound.ts';
 
 /** Milliseconds for one attempt to open a link; a stalled line must not hold an attempt for longer. */
 const ATTEMPT_MS = 8_000;
@@ -38,7 +39,7 @@ export interface IngressLinkOptions {
 type Question =
   | { readonly type: 'rules' }
   | { readonly type: 'leave'; readonly session?: string }
-  | { readonly type: 'look' | 'retire' };
+  | { readonly type: 'look' | 'seal' | 'retire' };
 
 export class IngressLink {
   readonly #options: IngressLinkOptions;
@@ -56,10 +57,11 @@ export class IngressLink {
     this.#options = options;
     this.#takeOver = options.takeOver === true;
     this.#rules = options.rules.map(({ id, port, protocol, match }) => ({ id, port, protocol, match }));
-    this.#locals = new Map(options.rules.map(({ id, local, protocol }) => [id, { port: local, protocol }]));
+    this.#locals = new Map(options.rules.map(({ id, local, protocol }) => [id, new LocalPort(local, protocol)]));
     this.#pool = new LinkPool({
       connect: (hooks, signal) => this.#connect(hooks, signal),
       parkMs: ANSWER_MS,
+      inbound: true,
       ...(options.rules.length === 0 ? { links: 1 } : {}),
       ...(options.onChange ? { onChange: options.onChange } : {}),
     });
@@ -86,10 +88,26 @@ export class IngressLink {
     return this.#ask(await this.#pool.acquire(), { type: 'look' });
   }
 
-  /** Gives the rules up (of `session`, if it is dead); gives those who still hold some. */
+  /** The same, asked by somebody who gives the Service back where nobody holds it: then nobody can come any more for a minute. */
+  async lookBeforeEnd(): Promise<readonly Holder[]> {
+    return this.#seal(await this.#pool.acquire());
+  }
+
+  /** Gives the rules up (of `session`, if it is dead); gives those who still hold some, as lookBeforeEnd does. */
   async leave(session?: string): Promise<readonly Holder[]> {
     this.#rules = [];
-    return this.#ask(await this.#pool.acquire(), { type: 'leave', ...(session === undefined ? {} : { session }) });
+    const link = await this.#pool.acquire();
+    const others = await this.#ask(link, { type: 'leave', ...(session === undefined ? {} : { session }) });
+    return others.length > 0 ? others : this.#seal(link);
+  }
+
+  async #seal(link: Link): Promise<readonly Holder[]> {
+    try {
+      return await this.#ask(link, { type: 'seal' });
+    } catch (error) {
+      if (asKtError(error).code !== 'SERVICE_HELD') throw error;
+      return this.#ask(link, { type: 'look' });
+    }
   }
 
   /** The Service is given back: the agent need not wait for callers that did not hear of it yet. */

@@ -2,22 +2,11 @@
 // Does not know who sent what where (the agent decided); a local port that refuses is told, so that the original pods answer.
 // Called by ingress-link.ts.
 import { createSocket } from 'node:dgram';
-import { connect, type Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import type { MuxStream } from '../../netstack/mux/stream.ts';
 import { DatagramDecoder, encodeDatagram } from '../../netstack/stream/datagram.codec.ts';
 import { encodeMessage, type OpenHeader } from '../../netstack/stream/header.codec.ts';
 import { joinStreams } from '../../netstack/stream/pump.ts';
-
-/** Milliseconds for the local port: it is this machine, and the agent waits for 2 s altogether. */
-const LOCAL_MS = 1_500;
-/** IPv6's loopback second: some development servers listen on `localhost` there only. */
-const LOOPBACKS = ['127.0.0.1', '::1'];
-
-export interface LocalPort {
-  readonly port: number;
-  readonly protocol: 'TCP' | 'UDP';
-}
+import type { LocalPort } from './local-port.ts';
 
 /** Serves one stream whose header was read. Never rejects; resolves with what went wrong, at its end. */
 export async function serveInbound(
@@ -33,40 +22,12 @@ export async function serveInbound(
   if (local === undefined || local.protocol !== header.protocol) return refuse('this laptop has no such rule any more');
   try {
     if (local.protocol === 'UDP') return await datagrams(stream, local.port);
-    const socket = await connectLocal(local.port);
+    const socket = await local.connect();
     stream.write(encodeMessage({ ok: true }));
     return (await joinStreams(stream, socket)).error;
   } catch (error) {
     return refuse(`nothing answers on the laptop's port ${local.port}: ${(error as Error).message}`);
   }
-}
-
-/** Rejects where neither loopback address answers. */
-export async function connectLocal(port: number): Promise<Duplex> {
-  let last: unknown;
-  for (const host of LOOPBACKS) {
-    try {
-      return await connectTo(host, port);
-    } catch (error) {
-      last ??= error;
-    }
-  }
-  throw last;
-}
-
-function connectTo(host: string, port: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, allowHalfOpen: true, noDelay: true });
-    const timer = setTimeout(() => socket.destroy(new Error('no answer')), LOCAL_MS);
-    socket.once('connect', () => {
-      clearTimeout(timer);
-      resolve(socket);
-    });
-    socket.on('error', (error) => {
-      clearTimeout(timer);
-      reject(error);
-    });
-  });
 }
 
 function datagrams(stream: MuxStream, port: number): Promise<Error | undefined> {

@@ -1,7 +1,7 @@
 // Who holds what at an ingress agent: the clash of rules, their lease, and that no order of events lets two laptops hold the same traffic.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Registry, RULES_HELD_MS } from '../../../src/agent/ingress/registry.machine.ts';
+import { Registry, RULES_HELD_MS, SEALED_MS } from '../../../src/agent/ingress/registry.machine.ts';
 import type { Match, Rule } from '../../../src/netstack/link/control.codec.ts';
 
 const ALL: Match = { kind: 'all' };
@@ -118,6 +118,45 @@ describe('lease', () => {
   });
 });
 
+describe('no rules', () => {
+  test('for a port that nobody listens on: they would hold nothing, and say so to nobody', () => {
+    const registry = new Registry(
+      () => 0,
+      (port, protocol) => port === 80 && protocol === 'TCP',
+    );
+    registry.linkUp({ session: 'anna', tokenSha256: 'x', user: 'anna', host: 'laptop' });
+    for (const stray of [rule(ALL, 81), rule(ALL, 80, 'UDP')]) {
+      expect(() => registry.setRules('anna', [rule(ALL, 80), stray])).toThrow(
+        `the agent does not listen on the ${stray.protocol} port ${stray.port}`,
+      );
+    }
+    expect(registry.holders()).toEqual([]);
+    registry.setRules('anna', [rule(ALL, 80)]);
+    expect(registry.match(80, 'TCP', undefined)).toBeDefined();
+  });
+
+  test('of a session that left, which another link of it said just before', () => {
+    const made = world('anna', 'ben');
+    made.up('anna');
+    made.registry.setRules('anna', [rule(ALL)]);
+    made.registry.leave('anna');
+    expect(() => made.registry.setRules('anna', [rule(ALL)])).toThrow('gave its rules up');
+    expect(made.registry.setRules('ben', [rule(ALL)])).toEqual([]);
+  });
+
+  test('while the Service is given back; and if whoever does it dies, again after a minute', () => {
+    const made = world('anna', 'ben');
+    made.registry.setRules('anna', [rule(ALL)]);
+    expect(() => made.registry.seal()).toThrow('anna on laptop holds rules here');
+    made.registry.leave('anna');
+    made.registry.seal();
+    expect(() => made.registry.setRules('ben', [rule(ALL)])).toThrow('is being given back');
+    expect(made.registry.setRules('ben', [])).toEqual([]);
+    made.now += SEALED_MS;
+    expect(made.registry.setRules('ben', [rule(ALL)])).toEqual([]);
+  });
+});
+
 test('whatever happens in whatever order: nobody gets what another live laptop holds, and only live ones get anything', () => {
   const session = fc.constantFrom('anna', 'ben', 'carl');
   const match = fc.constantFrom(ALL, mark('a', '1'), mark('A', '1'), mark('a', '2'));
@@ -141,6 +180,7 @@ test('whatever happens in whatever order: nobody gets what another live laptop h
     fc.property(fc.array(event, { maxLength: 40 }), (events) => {
       const made = new World();
       const links = new Map<string, number>();
+      const left = new Set<string>();
       const count = (id: string): number => links.get(id) ?? 0;
       for (const one of events) {
         if (one.do === 'wait') made.now += one.ms;
@@ -150,13 +190,17 @@ test('whatever happens in whatever order: nobody gets what another live laptop h
         } else if (one.do === 'down' && count(one.session) > 0) {
           made.registry.linkDown(one.session);
           links.set(one.session, count(one.session) - 1);
-        } else if (one.do === 'leave') made.registry.leave(one.session);
-        else if (one.do === 'rules' && count(one.session) > 0) {
+          if (count(one.session) === 0) left.delete(one.session);
+        } else if (one.do === 'leave') {
+          made.registry.leave(one.session);
+          if (count(one.session) > 0) left.add(one.session);
+        } else if (one.do === 'rules' && count(one.session) > 0) {
           try {
             made.registry.setRules(one.session, one.rules, one.takeOver);
           } catch (error) {
-            expect(error).toMatchObject({ code: 'SERVICE_HELD' });
-            expect(one.takeOver).toBe(false);
+            const gone = left.has(one.session);
+            expect(error).toMatchObject({ code: gone ? 'LINK_LOST' : 'SERVICE_HELD' });
+            expect(gone || !one.takeOver).toBe(true);
           }
         }
         const holders = made.registry.holders();

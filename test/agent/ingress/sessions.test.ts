@@ -2,7 +2,7 @@
 // and the choice among several links.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openToLaptop, reachable } from '../../../src/agent/ingress/laptop.ts';
-import { Registry } from '../../../src/agent/ingress/registry.machine.ts';
+import { Registry, SEALED_MS } from '../../../src/agent/ingress/registry.machine.ts';
 import { IngressSessions } from '../../../src/agent/ingress/sessions.ts';
 import { CONTROL_LINE_MAX, parseAgentLine, type Rule } from '../../../src/netstack/link/control.codec.ts';
 import type { MuxStream } from '../../../src/netstack/mux/stream.ts';
@@ -59,6 +59,29 @@ describe('given back', () => {
     expect(await ben.ask({ type: 'retire' })).toMatchObject({ type: 'done' });
     expect(world.draining).toBe(true);
     expect(await anna.hold(ALL)).toMatchObject({ type: 'refused', code: 'LINK_LOST' });
+  });
+});
+
+describe('about to be given back', () => {
+  test('who gives it back and who comes can not both be right: after `seal` nobody comes, before it `seal` is refused', async () => {
+    const anna = await world.laptop();
+    const ben = await world.laptop({ user: 'ben' });
+    await anna.hold(ALL);
+    await anna.ask({ type: 'leave' });
+    expect(await anna.ask({ type: 'seal' })).toMatchObject({ type: 'done', holders: [] });
+    expect(await ben.hold(ALL)).toMatchObject({ type: 'refused', code: 'LINK_LOST' });
+    world.now += SEALED_MS;
+    expect(await ben.hold(ALL)).toMatchObject({ type: 'done' });
+    expect(await anna.ask({ type: 'seal' })).toMatchObject({ type: 'refused', code: 'SERVICE_HELD' });
+  });
+
+  test('a rule for a port that nobody listens on is refused', async () => {
+    const anna = await world.laptop();
+    const rule: Rule = { id: 'r', port: world.port === 1 ? 2 : 1, protocol: 'TCP', match: ALL };
+    expect(await anna.ask({ type: 'rules', rules: [rule] })).toMatchObject({
+      type: 'refused',
+      code: 'SERVICE_REFUSED',
+    });
   });
 });
 
@@ -175,6 +198,30 @@ describe('several links of one session', () => {
     await accepted;
     heard += 1;
     expect(reachable([silent.one])).toBe(true);
+  });
+
+  test('one that dies, or that the laptop retires, before the yes: the other one is asked, within the same time', async () => {
+    const [dying, retired, good] = [link(), link(), link()];
+    const accepted = yes(good.far);
+    // The reset of a stream that was on its way when the laptop said that it takes no more.
+    void retired.far.next().then((stream) => stream.destroy());
+    void dying.far.next().then(() => dying.near.muxer.destroy());
+    await openToLaptop([dying.one, retired.one, good.one], inbound, 10_000);
+    await accepted;
+    expect(reachable([retired.one])).toBe(true);
+    retired.far.muxer.goAway();
+    await expect.poll(() => reachable([retired.one])).toBe(false);
+  });
+
+  test('a refusal is the laptop’s word: the other link is not asked', async () => {
+    const [first, second] = [link(), link()];
+    void first.far.next().then((stream) => {
+      stream.on('error', () => undefined).end(encodeMessage({ ok: false, code: 'DIAL_REFUSED', message: 'no' }));
+    });
+    await expect(openToLaptop([first.one, second.one], inbound, 10_000)).rejects.toMatchObject({
+      code: 'DIAL_REFUSED',
+    });
+    expect(second.near.muxer.streamCount).toBe(0);
   });
 
   test('one that is gone, and none', async () => {

@@ -3,6 +3,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, describe, expect, test } from 'vitest';
+import { LocalPort } from '../../../src/session/inbound/local-port.ts';
 import { serveInbound } from '../../../src/session/inbound/serve-inbound.ts';
 import { IngressWorld, type Laptop, type WorldOptions } from '../../support/ingress-world.ts';
 
@@ -68,7 +69,7 @@ const caller = async (world: IngressWorld): Promise<Caller> => new Caller(await 
 async function laptopAt(world: IngressWorld, port: number): Promise<Laptop> {
   const laptop = await world.laptop({
     protocol: 'UDP',
-    onStream: (stream, header) => void serveInbound(stream, header, { port, protocol: 'UDP' }),
+    onStream: (stream, header) => void serveInbound(stream, header, new LocalPort(port, 'UDP')),
   });
   expect(await laptop.hold(ALL)).toMatchObject({ type: 'done' });
   return laptop;

@@ -15,6 +15,7 @@ const rule = { id: 'r1', port: 8080, protocol: 'TCP', match: { kind: 'all' } } a
 describe('lines of the control stream', () => {
   test.each<LaptopLine>([
     { type: 'look', seq: 0 },
+    { type: 'seal', seq: 2 },
     { type: 'retire', seq: 3 },
     { type: 'leave', seq: 7 },
     { type: 'leave', seq: 7, session: 'ab12' },

@@ -289,6 +289,19 @@ describe('a link is replaced', () => {
     expect(world.changes.filter((change) => change.startsWith('down'))).toEqual([]);
   });
 
+  test('drain, where the agent opens streams too: callers still come to it, so it ends with its agent', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const world = makePool({ inbound: true });
+    await world.pool.start();
+    await world.until(() => world.changes.includes('spare'));
+    const old = world.made.slice(0, 2);
+    agent.server.drain();
+    await world.until(() => world.pool.links.length === 2 && world.made.length === 4);
+    vi.advanceTimersByTime(60_000);
+    expect(old.map(({ closed }) => closed)).toEqual([false, false]);
+    expect(old[0]?.full).toBe(false);
+  });
+
   test('one that was told to drain while it was opened', async () => {
     let first = true;
     const world = makePool({
