@@ -1,4 +1,4 @@
-// The flags of exchange and mesh (also of `kt run`), and what they become. The shared ones are options.ts.
+// The flags of exchange, mesh and preview (also of `kt run`), and what they become. The shared ones are options.ts.
 import { randomBytes } from 'node:crypto';
 import type { Argv } from 'yargs';
 import { parseExpose } from '../cluster/takeover/ports.ts';
@@ -9,6 +9,23 @@ import { type Arguments, withSessionOptions } from './options.ts';
 /** kt-connect's default name of the header. */
 const MARK_NAME = 'VERSION';
 
+const EXPOSE = {
+  type: 'string',
+  array: true,
+  alias: 'e',
+  describe: 'ports: REMOTE or LOCAL:REMOTE (number or name), with /udp behind it for UDP',
+} as const;
+const PLAN = {
+  type: 'boolean',
+  default: false,
+  describe: 'print what would be changed, and change nothing',
+} as const;
+const SKIP_PORT_CHECKING = {
+  type: 'boolean',
+  default: false,
+  describe: 'start although nothing listens on the local port yet',
+} as const;
+
 export function withHoldOptions<T>(yargs: Argv<T>): Argv<T> {
   withSessionOptions(yargs)
     .positional('target', {
@@ -17,19 +34,10 @@ export function withHoldOptions<T>(yargs: Argv<T>): Argv<T> {
       describe: 'NAME, svc/NAME, deploy/NAME or pod/NAME; several are fine',
     })
     .options({
-      expose: {
-        type: 'string',
-        array: true,
-        alias: 'e',
-        describe: 'ports: REMOTE or LOCAL:REMOTE (number or name); all TCP ports without it',
-      },
-      plan: { type: 'boolean', default: false, describe: 'print what would be changed, and change nothing' },
+      expose: { ...EXPOSE, describe: `${EXPOSE.describe}; all TCP ports without it` },
+      plan: PLAN,
       'take-over': { type: 'boolean', default: false, describe: 'take it from whoever holds it; they are told' },
-      'skip-port-checking': {
-        type: 'boolean',
-        default: false,
-        describe: 'start although nothing listens on the local port yet',
-      },
+      'skip-port-checking': SKIP_PORT_CHECKING,
       'recover-wait-time': { type: 'number', hidden: true },
     });
   return yargs;
@@ -46,6 +54,22 @@ export function withMeshOptions<T>(yargs: Argv<T>): Argv<T> {
   return yargs;
 }
 
+export function withPreviewOptions<T>(yargs: Argv<T>): Argv<T> {
+  withSessionOptions(yargs)
+    .positional('target', { type: 'string', array: true, describe: 'name of the new Service; several are fine' })
+    .options({
+      expose: EXPOSE,
+      external: {
+        type: 'boolean',
+        default: false,
+        describe: 'type LoadBalancer: reachable from outside of the cluster',
+      },
+      plan: PLAN,
+      'skip-port-checking': SKIP_PORT_CHECKING,
+    });
+  return yargs;
+}
+
 export function targetsOf(args: Arguments): string[] {
   const value = args['target'];
   const targets = (Array.isArray(value) ? value : [value])
@@ -55,16 +79,17 @@ export function targetsOf(args: Arguments): string[] {
   return targets;
 }
 
-export function holdRequests(args: Arguments, kind: 'exchange' | 'mesh'): HoldRequest[] {
+export function holdRequests(args: Arguments, kind: HoldRequest['kind']): HoldRequest[] {
   const expose = args['expose'];
   const ports = parseExpose(Array.isArray(expose) ? expose.map(String) : []);
-  const match: HoldRequest['match'] = kind === 'exchange' ? { kind: 'all' } : markOf(args);
+  const match: HoldRequest['match'] = kind === 'mesh' ? markOf(args) : { kind: 'all' };
   return targetsOf(args).map((target) => ({
     kind,
     target,
     ports,
     match,
     takeOver: args['takeOver'] === true,
+    external: args['external'] === true,
     skipPortChecking: args['skipPortChecking'] === true,
   }));
 }
@@ -100,6 +125,12 @@ export function withRunOptions<T>(yargs: Argv<T>): Argv<T> {
       describe: 'meanwhile all requests to SERVICE[:PORTS] come to the program: --exchange orders:8080',
     },
     mesh: { type: 'string', array: true, nargs: 1, describe: 'meanwhile those with the mark do: --mesh orders:8080' },
+    preview: {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe: 'meanwhile the program is a Service of its own: --preview orders-anna:8080:80',
+    },
     'version-mark': { type: 'string', describe: 'the mark of --mesh: VALUE, NAME: or NAME:VALUE' },
     header: { type: 'string', describe: 'the same as NAME=VALUE' },
   });
@@ -108,7 +139,7 @@ export function withRunOptions<T>(yargs: Argv<T>): Argv<T> {
 
 /** What `kt run` is to hold while its program runs. The program opens its port later: until then the original pods answer. */
 export function runRequests(args: Arguments): HoldRequest[] {
-  return (['exchange', 'mesh'] as const).flatMap((kind) => {
+  return (['exchange', 'mesh', 'preview'] as const).flatMap((kind) => {
     const value = args[kind];
     return (Array.isArray(value) ? value.map(String) : []).map((text) => {
       const at = text.indexOf(':');
@@ -118,8 +149,9 @@ export function runRequests(args: Arguments): HoldRequest[] {
         kind,
         target,
         ports: parseExpose(at < 0 ? [] : [text.slice(at + 1)]),
-        match: kind === 'exchange' ? { kind: 'all' as const } : markOf(args),
+        match: kind === 'mesh' ? markOf(args) : { kind: 'all' as const },
         takeOver: false,
+        external: false,
         skipPortChecking: true,
       };
     });

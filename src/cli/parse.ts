@@ -4,7 +4,7 @@ import yargs from 'yargs';
 import { KtError } from '../errors.ts';
 import { withBirdseyeOptions } from './birdseye-options.ts';
 import { withForwardOptions } from './forward-options.ts';
-import { withHoldOptions, withMeshOptions, withRunOptions } from './hold-options.ts';
+import { withHoldOptions, withMeshOptions, withPreviewOptions, withRunOptions } from './hold-options.ts';
 import { type Arguments, GLOBAL_OPTIONS, withSessionOptions } from './options.ts';
 
 /** A command gets its arguments and gives the exit code. */
@@ -51,6 +51,12 @@ export async function run(argv: readonly string[], version: string): Promise<num
       'Requests with a header come to this laptop, the others do not notice: kt mesh orders --versionMark anna',
       (y) => withMeshOptions(y),
       start(async () => (await import('./commands/hold.ts')).mesh),
+    )
+    .command(
+      'preview [target..]',
+      'A new Service that is this laptop: kt preview orders-anna --expose 8080:80',
+      (y) => withPreviewOptions(y),
+      start(async () => (await import('./commands/hold.ts')).preview),
     )
     .command(
       'forward [target..]',

@@ -1,4 +1,4 @@
-// Holds one Service for this laptop: plan → apply → link → (traffic) → leave → restore if nobody else is on it. Used by exchange and mesh.
+// Holds one Service for this laptop: plan → apply → link → (traffic) → leave → restore if nobody else is on it. Exchange, mesh and preview.
 // Ends by its signal; what was done is undone then, also in the middle. After kill -9 the agent goes on as the way to the original pods,
 // and `kt recover` (the janitor of this session starts it) gives the Service back.
 import { readFileSync } from 'node:fs';
@@ -9,10 +9,11 @@ import type { ClusterApi } from '../cluster/rest.ts';
 import { applyTakeover } from '../cluster/takeover/apply.ts';
 import { keepTaken } from '../cluster/takeover/keep.ts';
 import { checkTakeoverRights, planTakeover } from '../cluster/takeover/plan.ts';
+import { applyPreview, planPreview } from '../cluster/takeover/preview.ts';
 import { restoreService } from '../cluster/takeover/restore.ts';
-import type { TakeoverPlan, WantedPort } from '../cluster/takeover/types.ts';
+import type { TakeoverKind, TakeoverPlan, WantedPort } from '../cluster/takeover/types.ts';
 import { asKtError, KtError } from '../errors.ts';
-import { holderName, type Match } from '../netstack/link/control.codec.ts';
+import { holderName, type Match, type Rule } from '../netstack/link/control.codec.ts';
 import type { EventSink } from '../session/events.ts';
 import { IngressLink } from '../session/inbound/ingress-link.ts';
 import { connectLocal } from '../session/inbound/local-port.ts';
@@ -32,11 +33,13 @@ export interface HoldContext {
 }
 
 export interface HoldRequest {
-  readonly kind: 'exchange' | 'mesh';
+  readonly kind: TakeoverKind;
   readonly target: string;
   readonly ports: readonly WantedPort[];
   readonly match: Match;
   readonly takeOver: boolean;
+  /** Of a preview: reachable from outside of the cluster. */
+  readonly external: boolean;
   /** Do not ask whether something listens on the local ports: `kt run` starts it later, and until then the original pods answer. */
   readonly skipPortChecking: boolean;
 }
@@ -57,10 +60,15 @@ export async function planHolds(
   { api, namespace }: HoldContext,
   requests: readonly HoldRequest[],
 ): Promise<PlannedHold[]> {
-  await checkTakeoverRights(api, namespace);
+  const kinds = requests.map(({ kind }) => kind);
+  await checkTakeoverRights(api, namespace, kinds);
   const planned: PlannedHold[] = [];
   for (const request of requests) {
-    const plan = await planTakeover(api, namespace, request);
+    const { kind } = request;
+    const plan =
+      kind === 'preview'
+        ? await planPreview(api, namespace, request)
+        : await planTakeover(api, namespace, { ...request, kind });
     if (!request.skipPortChecking) await checkLocalPorts(plan);
     planned.push({ request, plan });
   }
@@ -86,7 +94,9 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
   const step = (state: 'started' | 'waiting' | 'done' | 'failed', text: string, ms?: number): void =>
     emit({ type: 'step', id: service, state, text, ...(ms === undefined ? {} : { ms }) });
   const started = performance.now();
-  const text = plan.joins ? `joining the agent of ${service}` : `taking ${service} over`;
+  const text = plan.joins
+    ? `joining the agent of ${service}`
+    : `${kind === 'preview' ? 'making' : 'taking'} ${service}${kind === 'preview' ? '' : ' over'}`;
   step('started', text);
   const link = new IngressLink({
     api,
@@ -96,15 +106,9 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
     session,
     version,
     takeOver: request.takeOver,
-    rules: plan.ports.map(({ listen, protocol, local }) => ({
-      id: `${listen}-${protocol}`,
-      port: listen,
-      protocol,
-      match: request.match,
-      local,
-    })),
+    rules: rulesOf(plan, request.match),
     onChange: ({ state, reason }) =>
-      emit({ type: 'inbound', service, state, ...(reason ? { reason: reason.message, code: reason.code } : {}) }),
+      emit({ type: 'inbound', service, kind, state, ...(reason ? { reason: reason.message, code: reason.code } : {}) }),
     onEvicted: (by) => emit({ type: 'evicted', service, by }),
     // A line per connection only where it was asked for: it costs as much as the connection.
     ...(context.debug ? { onStream: (peer) => emit({ type: 'debug', message: `${service}: from ${peer}` }) } : {}),
@@ -115,13 +119,14 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
   const release = (): Promise<void> => {
     // First, or it would take again what is being given back.
     keeping.abort();
-    releasing ??= giveUp(context, service, link);
+    releasing ??= giveUp(context, plan, link);
     return releasing;
   };
   try {
     // The agent of a Service that is taken already is there.
+    const apply = kind === 'preview' ? applyPreview : applyTakeover;
     if (!plan.joins)
-      await applyTakeover(api, plan, {
+      await apply(api, plan, {
         ...context.placement,
         owner,
         code: readFileSync(asset('agent.mjs'), 'utf8'),
@@ -157,16 +162,28 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
   return { plan, release };
 }
 
+/** Two ports of the Service with one target port are one rule. */
+function rulesOf({ ports }: TakeoverPlan, match: Match): (Rule & { readonly local: number })[] {
+  const rules = ports.map(({ listen: port, protocol, local }) => ({
+    id: `${port}-${protocol}`,
+    port,
+    protocol,
+    match,
+    local,
+  }));
+  return [...new Map(rules.map((rule) => [rule.id, rule])).values()];
+}
+
 async function giveUp(
   { api, namespace, emit, session, version }: HoldContext,
-  service: string,
+  { service, kind }: TakeoverPlan,
   link: IngressLink,
 ): Promise<void> {
   const others = await link.leave().catch(() => undefined);
   if (others !== undefined && others.length > 0) {
     const remaining = others.map(holderName).join(', ');
     link.close();
-    emit({ type: 'released', service, restored: false, remaining });
+    emit({ type: 'released', service, kind, restored: false, remaining });
     return;
   }
   const onStep = (text: string): void => emit({ type: 'step', id: service, state: 'started', text });
@@ -174,12 +191,19 @@ async function giveUp(
     // Nobody could be asked: `recover` decides by what the agent says, and waits for nobody who is alive.
     if (others === undefined) await recoverService(api, namespace, service, { session, version });
     else await restoreService(api, namespace, service, { onStep, onReturned: () => link.retire() });
-    emit({ type: 'released', service, restored: true });
+    emit({ type: 'released', service, kind, restored: true });
   } catch (error) {
-    throw new KtError('SERVICE_NOT_RESTORED', `${service} is not given back yet: ${asKtError(error).message}`, {
-      hint: `it goes on answering from its original pods; \`kt recover ${service}\` gives it back`,
-      cause: error,
-    });
+    throw new KtError(
+      'SERVICE_NOT_RESTORED',
+      `${service} is not ${kind === 'preview' ? 'removed' : 'given back'} yet: ${asKtError(error).message}`,
+      {
+        hint:
+          kind === 'preview'
+            ? `\`kt recover ${service}\` removes it`
+            : `it goes on answering from its original pods; \`kt recover ${service}\` gives it back`,
+        cause: error,
+      },
+    );
   } finally {
     link.close();
   }

@@ -53,21 +53,26 @@ export async function recoverService(
   const journal = service && journalOf(service);
   if (journal === undefined) {
     if (!origin) return { service: name, outcome: 'untouched' };
-    const { labels, creationTimestamp } = origin.metadata;
-    const dead =
-      options.force === true || (options.session !== undefined && labels?.['kt/session'] === options.session);
-    if (!dead && Date.now() - Date.parse(creationTimestamp ?? '') < UNFINISHED_MS)
-      return { service: name, outcome: 'held', by: ownerName(origin) };
+    if (mayBeInProgress(origin, options)) return { service: name, outcome: 'held', by: ownerName(origin) };
     await removeLeftovers(api, namespace, name);
     return { service: name, outcome: 'cleaned' };
   }
   if (!options.force) {
+    // Its Service is there before its agent is.
+    if (service?.metadata.labels?.['kt/role'] === 'preview' && mayBeInProgress(service, options))
+      return { service: name, outcome: 'held', by: ownerName(service) };
     const linkPort = journal === 'unreadable' ? undefined : journal.linkPort;
     const holders = linkPort === undefined ? [] : await holdersOf(api, namespace, name, linkPort, options);
     if (holders.length > 0) return { service: name, outcome: 'held', by: holders.map(holderName).join(', ') };
   }
   await restoreService(api, namespace, name);
   return { service: name, outcome: 'restored' };
+}
+
+/** Somebody else may be making it at this moment. */
+function mayBeInProgress({ metadata }: ServiceObject, { force, session }: RecoverOptions): boolean {
+  if (force === true || (session !== undefined && metadata.labels?.['kt/session'] === session)) return false;
+  return Date.now() - Date.parse(metadata.creationTimestamp ?? '') < UNFINISHED_MS;
 }
 
 /** Everything in the namespace that looks taken. */

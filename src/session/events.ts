@@ -5,6 +5,8 @@ import type { TrafficBatch } from './traffic/types.ts';
 
 export type Mode = 'agent' | 'agentless';
 
+export type HoldKind = 'exchange' | 'mesh' | 'preview';
+
 export type SessionEvent =
   /** A step of opening or closing. `waiting` says what for; `ms` is the time it took. */
   | {
@@ -45,7 +47,7 @@ export type SessionEvent =
   | {
       readonly type: 'holding';
       readonly service: string;
-      readonly kind: 'exchange' | 'mesh' | 'preview';
+      readonly kind: HoldKind;
       /** `VERSION: anna`; null: all requests. */
       readonly mark: string | null;
       readonly ports: readonly { readonly port: number; readonly local: number; readonly protocol: 'TCP' | 'UDP' }[];
@@ -54,6 +56,7 @@ export type SessionEvent =
   | {
       readonly type: 'inbound';
       readonly service: string;
+      readonly kind: HoldKind;
       readonly state: 'up' | 'down' | 'retry' | 'spare';
       readonly reason?: string;
       readonly code?: ErrorCode;
@@ -62,7 +65,13 @@ export type SessionEvent =
   | { readonly type: 'forwarding'; readonly local: string; readonly remote: string; readonly protocol: 'TCP' | 'UDP' }
   | { readonly type: 'evicted'; readonly service: string; readonly by: string }
   /** `restored: false`: others are still on it. */
-  | { readonly type: 'released'; readonly service: string; readonly restored: boolean; readonly remaining?: string }
+  | {
+      readonly type: 'released';
+      readonly service: string;
+      readonly kind: HoldKind;
+      readonly restored: boolean;
+      readonly remaining?: string;
+    }
   | { readonly type: 'warning'; readonly message: string; readonly hint?: string }
   | { readonly type: 'error'; readonly code: ErrorCode; readonly message: string; readonly hint?: string }
   | {

@@ -191,7 +191,7 @@ class Http1Connection {
         if (this.#phase === 'choosing') use(side);
         else side.stream.destroy();
       },
-      (error: Error) => this.#refuse(503, `no original pod answers: ${error.message}`),
+      (error: Error) => this.#refuse(503, error.message),
     );
   }
 

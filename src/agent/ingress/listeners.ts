@@ -137,7 +137,9 @@ function upstreamsOf(listener: IngressListener, context: IngressContext, drains:
       openToLaptop(links(claim.session), { rule: claim.rule, protocol, peer }, limits.openingMs ?? OPENING_MS),
     openOrigin: () =>
       config.origin === null
-        ? Promise.reject(new KtError('DIAL_REFUSED', 'this Service is a preview and its laptop is not there'))
+        ? Promise.reject(
+            new KtError('DIAL_REFUSED', `${config.service} is a preview on a laptop, which does not answer now`),
+          )
         : connectOrigin(config.origin, originPort),
     draining: context.draining,
     onDrain: (leave) => {
@@ -158,12 +160,14 @@ function connectOrigin(host: string, port: number): Promise<Duplex> {
       highWaterMark: BUFFER_BYTES,
     };
     const socket = connect(options);
-    const timer = setTimeout(() => socket.destroy(new KtError('DIAL_TIMEOUT', `the origin did not answer`)), ORIGIN_MS);
+    const timer = setTimeout(() => socket.destroy(new Error(`no answer within ${ORIGIN_MS / 1000} s`)), ORIGIN_MS);
     socket.once('connect', () => {
       clearTimeout(timer);
       resolve(socket);
     });
     socket.once('close', () => clearTimeout(timer));
-    socket.on('error', reject);
+    socket.on('error', (cause) =>
+      reject(new KtError('DIAL_REFUSED', `no original pod answers: ${cause.message}`, { cause })),
+    );
   });
 }

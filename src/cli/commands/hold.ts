@@ -1,5 +1,5 @@
-// `kt exchange` and `kt mesh`: takes Services and holds them until a signal ends it. What it does is modes/hold.ts.
-import type { TakeoverPlan } from '../../cluster/takeover/types.ts';
+// `kt exchange`, `kt mesh` and `kt preview`: takes or makes Services and holds them until a signal ends it. What it does is modes/hold.ts.
+import type { TakeoverKind, TakeoverPlan } from '../../cluster/takeover/types.ts';
 import { asKtError } from '../../errors.ts';
 import { type Held, type HoldContext, hold, type PlannedHold, planHolds } from '../../modes/hold.ts';
 import { endSignals } from '../end-signals.ts';
@@ -9,9 +9,10 @@ import { type Arguments, sessionArguments } from '../options.ts';
 import { type Output, outputOf } from '../output.ts';
 
 export const exchange = (args: Arguments, version: string): Promise<number> => run(args, version, 'exchange');
+export const preview = (args: Arguments, version: string): Promise<number> => run(args, version, 'preview');
 export const mesh = (args: Arguments, version: string): Promise<number> => run(args, version, 'mesh');
 
-async function run(args: Arguments, version: string, kind: 'exchange' | 'mesh'): Promise<number> {
+async function run(args: Arguments, version: string, kind: TakeoverKind): Promise<number> {
   const output = outputOf(args);
   const signals = endSignals();
   try {

@@ -42,7 +42,7 @@ export function plainLines(event: SessionEvent, verbose: boolean): string[] {
       if (event.state === 'up') return verbose ? [`  ● link to the agent of ${event.service} up`] : [];
       if (event.state === 'down')
         return [
-          `  ○ link to the agent of ${event.service} down: ${event.reason ?? 'no reason given'}; the original pods answer meanwhile`,
+          `  ○ link to the agent of ${event.service} down: ${event.reason ?? 'no reason given'}; ${event.kind === 'preview' ? 'callers are refused' : 'the original pods answer'} meanwhile`,
         ];
       return [];
     case 'forwarding':
@@ -51,7 +51,7 @@ export function plainLines(event: SessionEvent, verbose: boolean): string[] {
       return [`  ! ${event.by} took ${event.service} over`];
     case 'released':
       return event.restored
-        ? [`  ✓ ${event.service} is as it was`]
+        ? [`  ✓ ${event.service} is ${event.kind === 'preview' ? 'removed' : 'as it was'}`]
         : [`  ✓ ${event.service}: left; still on it: ${event.remaining ?? 'others'}`];
     case 'agent':
       return event.state === 'lost'

@@ -1,21 +1,17 @@
 // Carries a plan out: origin Service, agent, then one atomic patch of the taken Service. Whatever fails before the patch is undone.
 // Restoring is restore.ts. Each change is announced by `onStep` before it is made; a test ends the process there. Called by modes/hold.ts.
-import { setTimeout as wait } from 'node:timers/promises';
 import { asKtError, KtError } from '../../errors.ts';
-import { fatalReason, type Pod } from '../agent-lifecycle.ts';
 import type { AgentPlacement } from '../agent-pod.ts';
 import { deploymentPath, servicePath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
 import { statusCode } from '../status.ts';
-import { encodeJournal, journalOf } from './journal.ts';
-import { agentLabels, ingressDeployment, nameFor, originService, ownerName, type TakeoverOwner } from './manifests.ts';
-import { agentPods, find, isReady } from './objects.ts';
+import { waitForIngressAgent } from './agent-ready.ts';
+import { journalOf, newJournal } from './journal.ts';
+import { agentLabels, ingressDeployment, nameFor, originService, ownerName } from './manifests.ts';
+import { find } from './objects.ts';
 import { removeLeftovers } from './restore.ts';
-import { JOURNAL_ANNOTATION, type ServiceObject, type TakeoverPlan } from './types.ts';
+import { JOURNAL_ANNOTATION, type ServiceObject, type TakeoverOwner, type TakeoverPlan } from './types.ts';
 import { replaceSelector, writeService } from './write-service.ts';
-
-/** Milliseconds between looks at the agent: it takes a second to be ready. */
-const POLL_MS = 150;
 
 export interface ApplyOptions extends AgentPlacement {
   readonly owner: TakeoverOwner;
@@ -41,7 +37,7 @@ export async function applyTakeover(api: ClusterApi, plan: TakeoverPlan, options
     onStep(`create deployment/${nameFor(service, 'ingress')}`);
     const manifest = ingressDeployment(plan, owner, { ...options, origin: clusterAddress(origin, namespace) });
     await api.request('POST', deploymentPath(namespace), { body: manifest, signal });
-    await waitUntilReady(api, plan, options);
+    await waitForIngressAgent(api, plan, options);
     onStep(`patch service/${service}`);
     // Selector and journal in one write, only on a Service that nobody has taken meanwhile.
     const take = (current: ServiceObject): object => {
@@ -87,76 +83,14 @@ async function createOrigin(
   }
 }
 
-async function waitUntilReady(api: ClusterApi, plan: TakeoverPlan, options: ApplyOptions): Promise<void> {
-  const { namespace, service } = plan;
-  const { signal, limitMs, onWaiting } = options;
-  const end = performance.now() + limitMs;
-  let reason = 'its pod was not created yet';
-  for (;;) {
-    const pods = await agentPods(api, namespace, service, signal);
-    if (pods.some(isReady)) return;
-    const [pod] = pods;
-    const now = pod ? waitingReason(pod) : await deploymentFault(api, namespace, service, signal);
-    if (now !== undefined && now !== reason) {
-      reason = now;
-      onWaiting(now);
-    }
-    if (performance.now() > end)
-      throw new KtError(
-        'AGENT_START',
-        `the agent of ${service} was not ready within ${Math.round(limitMs / 1000)} s: ${reason}`,
-        {
-          hint: `kubectl -n ${namespace} describe deployment ${nameFor(service, 'ingress')}; --podCreationTimeout waits longer`,
-        },
-      );
-    await wait(POLL_MS, undefined, { signal });
-  }
-}
-
-/** Throws where waiting longer can't help. */
-function waitingReason(pod: Pod): string | undefined {
-  const state = pod.status?.containerStatuses?.[0]?.state;
-  const fault = fatalReason(pod, state);
-  if (fault) throw fault;
-  const waiting = state?.waiting;
-  if (waiting?.reason && waiting.reason !== 'ContainerCreating') return `${waiting.reason}: ${waiting.message ?? ''}`;
-  const scheduled = pod.status?.conditions?.find(({ type, status }) => type === 'PodScheduled' && status === 'False');
-  return scheduled && `${scheduled.reason ?? 'not scheduled'}: ${scheduled.message ?? ''}`;
-}
-
-/** A quota or a policy stops the pods of a Deployment, not the Deployment: the reason is in its conditions. */
-async function deploymentFault(
-  api: ClusterApi,
-  namespace: string,
-  service: string,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  interface Deployment {
-    readonly status?: {
-      readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
-    };
-  }
-  const deployment = await find<Deployment>(api, deploymentPath(namespace, nameFor(service, 'ingress')), signal);
-  const fault = deployment?.status?.conditions?.find(
-    ({ type, status }) => type === 'ReplicaFailure' && status === 'True',
-  );
-  if (fault)
-    throw new KtError('AGENT_REFUSED', `the cluster refused the agent's pod: ${fault.message ?? 'no reason given'}`, {
-      hint: 'free some quota, or ask who runs the cluster what its policies want of pods',
-    });
-  return undefined;
-}
-
 /** The merge patch that leads the Service to the agent. The selector of `current` is what will be restored. */
 export function takePatch(current: ServiceObject, plan: TakeoverPlan, owner: TakeoverOwner): object {
-  const { service, kind, listens, linkPort } = plan;
   const { selector = {} } = current.spec;
-  const journal = { v: 1 as const, kind, selector: { ...selector }, listens: [...listens], linkPort, ...owner };
   return {
     metadata: {
       resourceVersion: current.metadata.resourceVersion,
-      annotations: { [JOURNAL_ANNOTATION]: encodeJournal({ ...journal, at: new Date().toISOString() }) },
+      annotations: { [JOURNAL_ANNOTATION]: newJournal(plan, owner, selector) },
     },
-    spec: { selector: replaceSelector(selector, agentLabels(service)) },
+    spec: { selector: replaceSelector(selector, agentLabels(plan.service)) },
   };
 }

@@ -1,7 +1,7 @@
 // The journal of a taken Service: everything that is needed to give it back, kept on the Service itself, so that anybody can, at any time.
 // Pure. Written by apply.ts, read by plan.ts, restore.ts and the modes recover and birdseye.
 import * as v from 'valibot';
-import { JOURNAL_ANNOTATION, type ServiceObject } from './types.ts';
+import { JOURNAL_ANNOTATION, type ServiceObject, type TakeoverOwner, type TakeoverPlan } from './types.ts';
 
 const ListenPortSchema = v.object({
   servicePort: v.number(),
@@ -30,6 +30,16 @@ const JournalSchema = v.object({
 export type Journal = v.InferOutput<typeof JournalSchema>;
 
 export const encodeJournal = (journal: Journal): string => JSON.stringify(journal);
+
+/** Of a take-over that begins now; `selector` is what will be restored. */
+export function newJournal(
+  { kind, listens, linkPort }: Pick<TakeoverPlan, 'kind' | 'listens' | 'linkPort'>,
+  owner: TakeoverOwner,
+  selector: Readonly<Record<string, string>>,
+): string {
+  const at = new Date().toISOString();
+  return encodeJournal({ v: 1, kind, selector: { ...selector }, listens: [...listens], linkPort, ...owner, at });
+}
 
 /** undefined: the Service is not taken. A journal that can't be read (a newer kt) is 'unreadable'. */
 export function journalOf(service: ServiceObject): Journal | 'unreadable' | undefined {

@@ -5,8 +5,8 @@ import { servicePath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
 import { watchList } from '../watch.ts';
 import { takePatch } from './apply.ts';
-import { nameFor, type TakeoverOwner } from './manifests.ts';
-import type { ServiceObject, TakeoverPlan } from './types.ts';
+import { nameFor } from './manifests.ts';
+import type { ServiceObject, TakeoverOwner, TakeoverPlan } from './types.ts';
 import { isTaken, patchService, replaceSelector, writeService } from './write-service.ts';
 
 /** A controller that puts its selector back each time must not be fought for ever: it is told after so many times within the window. */
@@ -32,6 +32,8 @@ export async function keepTaken(api: ClusterApi, plan: TakeoverPlan, options: Ke
     for await (const change of watchList<ServiceObject>(api, servicePath(namespace), { query, signal })) {
       if (change.type === 'deleted') return onLost(`the Service ${service} was deleted`);
       if (change.type === 'synced' || isTaken(change.object)) continue;
+      // Nothing is to be restored, and who changes it means the preview.
+      if (plan.kind === 'preview') continue;
       const now = performance.now();
       times = [...times.filter((time) => now - time < WINDOW_MS), now];
       if (times.length > TIMES_MAX) return onLost(`something puts the selector of ${service} back each time`);
@@ -39,7 +41,8 @@ export async function keepTaken(api: ClusterApi, plan: TakeoverPlan, options: Ke
     }
   } catch (error) {
     // Without the right to watch it is as with every other tool: a redeploy ends it.
-    if (!signal.aborted) onLost(`changes of ${service} can't be watched: ${asKtError(error).message}`);
+    if (!signal.aborted && plan.kind !== 'preview')
+      onLost(`changes of ${service} can't be watched: ${asKtError(error).message}`);
   }
   return undefined;
 }

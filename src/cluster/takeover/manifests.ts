@@ -3,7 +3,14 @@
 import { createHash } from 'node:crypto';
 import { holderName } from '../../netstack/link/control.codec.ts';
 import { type AgentPlacement, agentPodSpec } from '../agent-pod.ts';
-import { LABEL_SERVICE, listenersOf, type ServiceObject, type TakeoverPlan } from './types.ts';
+import {
+  JOURNAL_ANNOTATION,
+  LABEL_SERVICE,
+  listenersOf,
+  type ServiceObject,
+  type TakeoverOwner,
+  type TakeoverPlan,
+} from './types.ts';
 
 /** RFC 1123: names of Services are DNS labels. */
 const NAME_MAX = 63;
@@ -11,13 +18,6 @@ const NAME_MAX = 63;
 const GRACE_S = 30;
 /** Below it a process without rights can't listen, unless the pod says so. */
 const PRIVILEGED_BELOW = 1024;
-
-export interface TakeoverOwner {
-  readonly session: string;
-  readonly user: string;
-  readonly host: string;
-  readonly version: string;
-}
 
 /** `orders-kt-origin`; a name that gets too long is cut and keeps a part of its digest. */
 export function nameFor(service: string, suffix: 'origin' | 'ingress'): string {
@@ -33,10 +33,19 @@ export const agentLabels = (service: string): Record<string, string> => ({
   [LABEL_SERVICE]: service,
 });
 
-function metadata(plan: TakeoverPlan, owner: TakeoverOwner, role: 'origin' | 'ingress'): Record<string, unknown> {
+interface ObjectMetadata {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly ownerReferences?: readonly object[];
+}
+
+type Role = 'origin' | 'ingress' | 'preview';
+
+function metadata(plan: TakeoverPlan, owner: TakeoverOwner, role: Role): ObjectMetadata {
   const { name, uid } = plan.original.metadata;
   return {
-    name: nameFor(plan.service, role),
+    name: role === 'preview' ? plan.service : nameFor(plan.service, role),
     labels: {
       'app.kubernetes.io/managed-by': 'kt',
       'kt/role': role,
@@ -59,7 +68,22 @@ export function originService(plan: TakeoverPlan, owner: TakeoverOwner): object 
     apiVersion: 'v1',
     kind: 'Service',
     metadata: metadata(plan, owner, 'origin'),
-    spec: { selector: plan.original.spec.selector, ports: originPorts(plan.original) },
+    spec: {
+      selector: plan.original.spec.selector,
+      ports: originPorts(plan.original),
+      ...(plan.original.spec.publishNotReadyAddresses ? { publishNotReadyAddresses: true } : {}),
+    },
+  };
+}
+
+/** The new Service of a preview: it leads to the agent from the start, and its journal says that undoing is deleting. */
+export function previewService(plan: TakeoverPlan, owner: TakeoverOwner, journal: string): object {
+  const { annotations, ...rest } = metadata(plan, owner, 'preview');
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { ...rest, annotations: { ...annotations, [JOURNAL_ANNOTATION]: journal } },
+    spec: { ...plan.original.spec, selector: agentLabels(plan.service) },
   };
 }
 

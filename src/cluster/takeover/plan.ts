@@ -2,14 +2,13 @@
 // Carried out by apply.ts. Called by the modes exchange and mesh.
 import { KtError } from '../../errors.ts';
 import { checkAccess, forwardRights, missingRights, type Right } from '../access.ts';
-import { AGENT_LINK_PORT } from '../agent-pod.ts';
 import { podPath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
 import { journalOf } from './journal.ts';
-import { agentLabels, nameFor } from './manifests.ts';
+import { agentLabels, nameFor, ownerName } from './manifests.ts';
 import { list, type PodObject, resolveService, selectorText } from './objects.ts';
-import { listenPorts, takenPorts } from './ports.ts';
-import type { ListenPort, ServiceObject, Step, TakeoverKind, TakeoverPlan, WantedPort } from './types.ts';
+import { freePorts, listenPorts, takenPorts } from './ports.ts';
+import type { ServiceObject, Step, TakeoverKind, TakeoverPlan, WantedPort } from './types.ts';
 
 export interface TakeoverRequest {
   readonly kind: 'exchange' | 'mesh';
@@ -32,9 +31,15 @@ const RIGHTS: readonly Right[] = [
   { verb: 'delete', resource: 'deployments', group: 'apps' },
 ];
 
-/** Rejects with RIGHTS_MISSING naming every verb that a take-over needs. */
-export async function checkTakeoverRights(api: ClusterApi, namespace: string): Promise<void> {
-  const denied = await checkAccess(api, namespace, [...RIGHTS, ...(await forwardRights(api))]);
+/** Rejects with RIGHTS_MISSING naming every verb that these kinds need. */
+export async function checkTakeoverRights(
+  api: ClusterApi,
+  namespace: string,
+  kinds: readonly TakeoverKind[],
+): Promise<void> {
+  // A preview changes nothing that is there.
+  const rights = kinds.every((kind) => kind === 'preview') ? RIGHTS.filter(({ verb }) => verb !== 'patch') : RIGHTS;
+  const denied = await checkAccess(api, namespace, [...rights, ...(await forwardRights(api))]);
   if (denied.length > 0) throw missingRights(namespace, denied);
 }
 
@@ -52,7 +57,7 @@ export async function planTakeover(
     throw new KtError('SERVICE_HELD', `${name} was taken over by a newer kt`, { hint: 'use that version' });
   const pods = journal ? [] : await podsOf(api, namespace, original);
   const listens = journal?.listens ?? listenPorts(name, original.spec.ports ?? [], namedPorts(pods));
-  const [linkPort = AGENT_LINK_PORT, healthPort = AGENT_LINK_PORT + 1] = freePorts(listens);
+  const { linkPort, healthPort } = freePorts(listens);
   const plan = {
     kind,
     namespace,
@@ -68,13 +73,17 @@ export async function planTakeover(
   return { ...plan, steps: plan.joins ? [] : stepsOf(plan) };
 }
 
-function refuse({ metadata: { name, annotations, labels }, spec }: ServiceObject, namespace: string): void {
+function refuse(service: ServiceObject, namespace: string): void {
+  const { metadata, spec } = service;
+  const { name, annotations, labels } = metadata;
   const no = (why: string, hint?: string): KtError =>
     new KtError(
       'SERVICE_REFUSED',
       `${name} in '${namespace}' can't be taken over: ${why}`,
       hint === undefined ? {} : { hint },
     );
+  if (labels?.['kt/role'] === 'preview')
+    throw new KtError('SERVICE_HELD', `${name} in '${namespace}' is a preview of ${ownerName(service)}`);
   if (labels?.['kt/role'] !== undefined)
     throw no(`it is kt's own (${labels['kt/role']} of ${labels['kt/service'] ?? '?'})`);
   if (spec.type === 'ExternalName')
@@ -100,14 +109,6 @@ function namedPorts(pods: readonly PodObject[]): Map<string, number> {
       for (const { name, containerPort } of ports ?? [])
         if (name !== undefined && !found.has(name)) found.set(name, containerPort);
   return found;
-}
-
-/** For the link and for the health probe: the usual ones, unless the Service has them. */
-function freePorts(listens: readonly ListenPort[]): number[] {
-  const taken = new Set(listens.map(({ listen }) => listen));
-  return Array.from({ length: taken.size + 2 }, (_, index) => AGENT_LINK_PORT + index).filter(
-    (port) => !taken.has(port),
-  );
 }
 
 function warnings({ metadata: { name }, spec }: ServiceObject, pods: readonly PodObject[]): string[] {

@@ -1,5 +1,5 @@
-// Gives a taken Service back: one patch, then the agent drains and goes, the origin Service last. Needs nothing but the journal on the
-// Service, so anybody can do it, again, and after any part of it was done. Called by modes/hold.ts and modes/recover.ts.
+// Gives a taken Service back: one patch, then the agent drains and goes, the origin Service last; a preview is deleted. Needs nothing but the
+// journal on the Service, so anybody can do it, again, and after any part of it was done. Called by modes/hold.ts and modes/recover.ts.
 import { setTimeout as wait } from 'node:timers/promises';
 import { KtError } from '../../errors.ts';
 import { deploymentPath, endpointSlicesPath, servicePath } from '../paths.ts';
@@ -7,7 +7,7 @@ import type { ClusterApi } from '../rest.ts';
 import { statusCode } from '../status.ts';
 import { journalOf } from './journal.ts';
 import { nameFor } from './manifests.ts';
-import { agentPods, list } from './objects.ts';
+import { agentPods, find, list } from './objects.ts';
 import { JOURNAL_ANNOTATION, type ServiceObject } from './types.ts';
 import { leadsToAgent, replaceSelector, writeService } from './write-service.ts';
 
@@ -32,6 +32,12 @@ export async function restoreService(
   service: string,
   { onStep, onReturned }: RestoreOptions = {},
 ): Promise<boolean> {
+  const current = await find<ServiceObject>(api, servicePath(namespace, service));
+  if (current && isPreview(current)) {
+    onStep?.(`delete service/${service} and deployment/${nameFor(service, 'ingress')}`);
+    await removePreview(api, namespace, current, onReturned);
+    return true;
+  }
   onStep?.(`patch service/${service}: the original selector`);
   const restored = await patchBack(api, namespace, service);
   if (restored) {
@@ -42,6 +48,23 @@ export async function restoreService(
   onStep?.(`delete deployment/${nameFor(service, 'ingress')} and service/${nameFor(service, 'origin')}`);
   await removeLeftovers(api, namespace, service);
   return restored;
+}
+
+function isPreview(service: ServiceObject): boolean {
+  const journal = journalOf(service);
+  return journal !== undefined && journal !== 'unreadable' && journal.kind === 'preview';
+}
+
+/** Deletes the Service that kt made, that very one, and its agent. */
+export async function removePreview(
+  api: ClusterApi,
+  namespace: string,
+  { metadata: { name, uid } }: ServiceObject,
+  onReturned?: () => Promise<void>,
+): Promise<void> {
+  await remove(api, servicePath(namespace, name), uid);
+  await onReturned?.().catch(() => undefined);
+  await removeLeftovers(api, namespace, name);
 }
 
 async function patchBack(api: ClusterApi, namespace: string, service: string): Promise<boolean> {
@@ -100,9 +123,11 @@ export async function removeLeftovers(api: ClusterApi, namespace: string, servic
   await remove(api, servicePath(namespace, nameFor(service, 'origin')));
 }
 
-async function remove(api: ClusterApi, path: string): Promise<void> {
+/** `uid`: only that one; another one of the same name stays (409). */
+async function remove(api: ClusterApi, path: string, uid?: string): Promise<void> {
+  const body = { propagationPolicy: 'Background', ...(uid === undefined ? {} : { preconditions: { uid } }) };
   try {
-    await api.request('DELETE', path, { body: { propagationPolicy: 'Background' } });
+    await api.request('DELETE', path, { body });
   } catch (error) {
     if (statusCode(error) !== 404) throw error;
   }

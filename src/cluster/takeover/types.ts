@@ -25,6 +25,7 @@ export interface ServiceObject {
     readonly selector?: Readonly<Record<string, string>>;
     readonly internalTrafficPolicy?: string;
     readonly externalTrafficPolicy?: string;
+    readonly publishNotReadyAddresses?: boolean;
     readonly ports?: readonly ServicePort[];
   };
 }
@@ -43,6 +44,8 @@ export interface WantedPort {
   readonly remote: string;
   /** Port on the laptop; the number of the target port where the user named none. */
   readonly local?: number;
+  /** Where the user said it: one number can be a TCP and a UDP port. */
+  readonly protocol?: 'TCP' | 'UDP';
 }
 
 /** A port of the Service and where the agent listens for it. */
@@ -60,6 +63,14 @@ export interface TakenPort extends ListenPort {
   readonly local: number;
 }
 
+/** Who takes it, from where, with which kt. */
+export interface TakeoverOwner {
+  readonly session: string;
+  readonly user: string;
+  readonly host: string;
+  readonly version: string;
+}
+
 /** What is done to the cluster, and how it is undone: as --plan shows it. */
 export interface Step {
   readonly text: string;
@@ -70,6 +81,7 @@ export interface TakeoverPlan {
   readonly kind: TakeoverKind;
   readonly namespace: string;
   readonly service: string;
+  /** As it was; for a preview, the Service that is to be made. */
   readonly original: ServiceObject;
   /** Those that come to the laptop. */
   readonly ports: readonly TakenPort[];

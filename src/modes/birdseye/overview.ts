@@ -161,12 +161,16 @@ function lineOf(service: ServiceObject, { ready, holders, foreign, now }: Facts)
       targetPort: port.targetPort ?? port.port,
     })),
     ready: ready && !external ? (ready.get(name) ?? 0) : null,
-    originReady: ready && journal !== undefined ? (ready.get(nameFor(name, 'origin')) ?? 0) : null,
+    originReady: ready && hasOrigin(journal) ? (ready.get(nameFor(name, 'origin')) ?? 0) : null,
     ...(journal === undefined
       ? stateWithoutJournal(service, foreign, now)
       : stateOf(name, journal, holders.get(name), now)),
   };
 }
+
+/** A preview is nobody's but the laptop's. */
+const hasOrigin = (journal: Journal | 'unreadable' | undefined): boolean =>
+  journal !== undefined && (journal === 'unreadable' || journal.kind !== 'preview');
 
 type State = Pick<ServiceLine, 'state' | 'by' | 'notes'>;
 
@@ -209,7 +213,7 @@ function stateOf(name: string, journal: Journal | 'unreadable', asked: Asked | u
   return {
     state,
     by: [{ ...owner, live: false }],
-    notes: [`nobody holds it any more: \`kt recover ${name}\` gives it back`],
+    notes: [`nobody holds it any more: \`kt recover ${name}\` ${kind === 'preview' ? 'removes it' : 'gives it back'}`],
   };
 }
 
