@@ -43,6 +43,9 @@ export const ERROR_CODES = {
   SERVICE_REFUSED: 3,
   SERVICE_HELD: 3,
   SERVICE_NOT_RESTORED: 3,
+  // the workload whose environment a program gets
+  WORKLOAD_NOT_FOUND: 3,
+  WORKLOAD_INCOMPLETE: 3,
   // laptop
   LISTEN_FAILED: 5,
   SESSION_EXISTS: 5,

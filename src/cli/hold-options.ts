@@ -5,6 +5,7 @@ import { parseExpose } from '../cluster/takeover/ports.ts';
 import { KtError } from '../errors.ts';
 import type { HoldRequest } from '../modes/hold.ts';
 import { type Arguments, withSessionOptions } from './options.ts';
+import { withEnvironmentOptions, withFilesOptions } from './workload-options.ts';
 
 /** kt-connect's default name of the header. */
 const MARK_NAME = 'VERSION';
@@ -117,7 +118,7 @@ export function markOf(args: Arguments): HoldRequest['match'] {
 
 /** `kt run`: both directions in one command. */
 export function withRunOptions<T>(yargs: Argv<T>): Argv<T> {
-  withSessionOptions(yargs).options({
+  withFilesOptions(withEnvironmentOptions(withSessionOptions(yargs))).options({
     exchange: {
       type: 'string',
       array: true,

@@ -116,7 +116,7 @@ export type Arguments = Readonly<Record<string, unknown>>;
 export const text = (args: Arguments, name: string): string | undefined =>
   typeof args[name] === 'string' && args[name] !== '' ? args[name] : undefined;
 
-function list(args: Arguments, name: string): string[] {
+export function list(args: Arguments, name: string): string[] {
   const value = args[name];
   return (Array.isArray(value) ? value : [])
     .flatMap((one) => String(one).split(','))

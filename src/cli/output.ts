@@ -21,7 +21,9 @@ export function outputOf(args: Arguments): Output {
     if (json) {
       const stamped: StampedEvent = { time: new Date().toISOString(), ...one };
       process.stdout.write(`${JSON.stringify(stamped)}\n`);
-    } else for (const line of plainLines(one, debug)) process.stderr.write(`${line}\n`);
+    } else
+      for (const line of plainLines(one, debug || (one.type === 'environment' && args['envDiff'] === true)))
+        process.stderr.write(`${line}\n`);
   };
   return {
     json,

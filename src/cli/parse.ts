@@ -6,6 +6,7 @@ import { withBirdseyeOptions } from './birdseye-options.ts';
 import { withForwardOptions } from './forward-options.ts';
 import { withHoldOptions, withMeshOptions, withPreviewOptions, withRunOptions } from './hold-options.ts';
 import { type Arguments, GLOBAL_OPTIONS, withSessionOptions } from './options.ts';
+import { withEnvironmentOptions } from './workload-options.ts';
 
 /** A command gets its arguments and gives the exit code. */
 type Command = (args: Arguments, version: string) => Promise<number>;
@@ -102,10 +103,10 @@ export async function run(argv: readonly string[], version: string): Promise<num
       'env',
       'Print what `kt run` would set, for shells, .env files and IDEs',
       (y) =>
-        y.option('format', {
-          choices: ['sh', 'dotenv', 'powershell', 'json'] as const,
-          default: 'sh' as const,
-          describe: 'shell exports, .env file, PowerShell, JSON',
+        withEnvironmentOptions(y).option('format', {
+          choices: ['shell', 'powershell', 'cmd', 'dotenv', 'idea', 'vscode', 'json', 'sh'] as const,
+          default: 'shell' as const,
+          describe: 'for a shell, PowerShell, cmd.exe, a .env file, IntelliJ, VS Code, or as JSON',
         }),
       start(async () => (await import('./commands/env.ts')).env),
     )

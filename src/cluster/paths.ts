@@ -14,3 +14,10 @@ export const deploymentPath = (namespace: string, name?: string): string =>
   named(`${inGroup('apps/v1', namespace)}/deployments`, name);
 export const endpointSlicesPath = (namespace: string): string =>
   `${inGroup('discovery.k8s.io/v1', namespace)}/endpointslices`;
+export const configMapPath = (namespace: string, name?: string): string => named(`${core(namespace)}/configmaps`, name);
+export const secretPath = (namespace: string, name: string): string => named(`${core(namespace)}/secrets`, name);
+export const tokenPath = (namespace: string, serviceAccount: string): string =>
+  `${named(`${core(namespace)}/serviceaccounts`, serviceAccount)}/token`;
+/** `group` with its version, as in `apiVersion`: `v1`, `apps/v1`. */
+export const workloadPath = (group: string, resource: string, namespace: string, name: string): string =>
+  named(`${group.includes('/') ? inGroup(group, namespace) : core(namespace)}/${resource}`, name);

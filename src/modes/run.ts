@@ -36,11 +36,14 @@ export async function runCommand(
   command: readonly string[],
   join: JoinInfo,
   emit: (event: SessionEvent) => void,
+  /** Variables that the program gets beside the laptop's own. */
+  variables: Readonly<Record<string, string>> = {},
 ): Promise<number> {
   const [file, ...args] = command;
   if (file === undefined) throw new KtError('USAGE', 'no program was named', { hint: 'kt run -- mvn spring-boot:run' });
-  const { set, unset } = environmentOf(join, process.env);
-  const env: NodeJS.ProcessEnv = { ...process.env, ...set };
+  const base: NodeJS.ProcessEnv = { ...process.env, ...variables };
+  const { set, unset } = environmentOf(join, base);
+  const env: NodeJS.ProcessEnv = { ...base, ...set };
   for (const name of unset) delete env[name];
   // In a terminal Ctrl-C reaches the program by itself, as it is in the foreground too; a second one from here would end it twice.
   const terminal = process.stdin.isTTY;

@@ -82,6 +82,24 @@ export type SessionEvent =
       readonly code?: number;
       readonly signal?: string;
     }
+  /** What a program gets from a workload, with masks in place of secrets. */
+  | {
+      readonly type: 'environment';
+      readonly from: string;
+      readonly container: string;
+      readonly variables: readonly {
+        readonly name: string;
+        readonly state: 'added' | 'changed' | 'same';
+        readonly shown: string;
+        /** `ConfigMap orders`, `Secret db`, `pod`; absent: written in the template. */
+        readonly from?: string;
+      }[];
+      readonly serviceLinks: number;
+      /** Variables of the workload that the laptop's own stand for. */
+      readonly kept: readonly string[];
+      /** Where the files are. */
+      readonly folder: string | null;
+    }
   | { readonly type: 'shim'; readonly runtime: string; readonly version: string; readonly pid: number }
   /** Only to views that asked for it: `{"ask":"traffic"}`. */
   | ({ readonly type: 'traffic' } & TrafficBatch)

@@ -1,22 +1,27 @@
 // `kt run -- PROGRAM`: in the open session where there is one, else in a session of its own that ends with the program.
 // While the program runs, standard output is the program's alone; kt writes to standard error, and nothing unless there is trouble.
+import { loadClusterConfig } from '../../cluster/config.ts';
+import { ClusterApi } from '../../cluster/rest.ts';
 import { KtError } from '../../errors.ts';
 import { type Held, type HoldRequest, hold, planHolds } from '../../modes/hold.ts';
 import { runCommand } from '../../modes/run.ts';
+import { openWorkload, type WorkloadRequest } from '../../modes/workload/open.ts';
 import { ask, findSession } from '../../session/control-client.ts';
-import type { SessionEvent } from '../../session/events.ts';
+import type { EventSink, SessionEvent } from '../../session/events.ts';
 import { type JoinInfo, Session } from '../../session/session.ts';
 import { endSignals } from '../end-signals.ts';
 import { runRequests } from '../hold-options.ts';
 import { type Inbound, openInbound } from '../inbound.ts';
-import { type Arguments, sessionArguments } from '../options.ts';
+import { type Arguments, type SessionArguments, sessionArguments } from '../options.ts';
 import { outputOf } from '../output.ts';
+import { ownVariables, workloadRequest } from '../workload-options.ts';
 
 export async function runProgram(args: Arguments, version: string): Promise<number> {
   const output = outputOf(args);
   const quiet = (event: SessionEvent): void => {
     const trouble =
       event.type === 'warning' ||
+      event.type === 'environment' ||
       event.type === 'error' ||
       (event.type === 'step' && (event.state === 'waiting' || event.state === 'failed'));
     if (
@@ -32,13 +37,22 @@ export async function runProgram(args: Arguments, version: string): Promise<numb
   const command = commandOf(args);
   let session: Session | undefined;
   let inbound: Inbound | undefined;
+  let surroundings: Surroundings | undefined;
   const held: Held[] = [];
   try {
     if (command.length === 0)
       throw new KtError('USAGE', 'no program was named', { hint: 'kt run -- mvn spring-boot:run' });
     const wanted = sessionArguments(args);
     const requests = runRequests(args);
+    const workload = workloadRequest(args);
+    const own = ownVariables(args);
     const open = await findSession({ namespace: wanted.namespace, context: wanted.context });
+    // First, because what is missing there must be told before anything is made in the cluster.
+    if (workload) {
+      const namespace = wanted.namespace ?? open?.status.namespace ?? undefined;
+      const context = wanted.context ?? open?.status.context ?? undefined;
+      surroundings = await surroundingsOf(workload, { ...wanted, namespace, context }, quiet);
+    }
     let join: JoinInfo;
     if (open && open.status.phase === 'ready') join = await ask<JoinInfo>(open.path, { ask: 'join' });
     else {
@@ -59,7 +73,7 @@ export async function runProgram(args: Arguments, version: string): Promise<numb
         signals.dispose();
       }
     }
-    return await runCommand(command, join, quiet);
+    return await runCommand(command, join, quiet, { ...surroundings?.variables, ...own });
   } catch (error) {
     return output.failure(error);
   } finally {
@@ -67,6 +81,7 @@ export async function runProgram(args: Arguments, version: string): Promise<numb
     for (const result of released) if (result.status === 'rejected') output.failure(result.reason);
     if (released.every(({ status }) => status === 'fulfilled')) inbound?.dismiss();
     inbound?.close();
+    await surroundings?.close();
     await session?.close('the program ended');
   }
 }
@@ -76,6 +91,45 @@ async function holdForProgram(inbound: Inbound, requests: readonly HoldRequest[]
   const planned = await planHolds(inbound.context, requests);
   inbound.guard();
   for (const one of planned) held.push(await hold(inbound.context, one));
+}
+
+interface Surroundings {
+  readonly variables: Readonly<Record<string, string>>;
+  close(): Promise<void>;
+}
+
+/** Of a workload in the session's namespace, as the user of its context. */
+async function surroundingsOf(
+  request: WorkloadRequest,
+  { kubeconfig, context, namespace }: Pick<SessionArguments, 'kubeconfig' | 'context' | 'namespace'>,
+  emit: EventSink,
+): Promise<Surroundings> {
+  const signals = endSignals();
+  const config = await loadClusterConfig({ kubeconfig, context, namespace });
+  const api = new ClusterApi(config);
+  try {
+    const options = {
+      api,
+      namespace: config.namespace,
+      base: process.env,
+      emit,
+      signal: signals.signal,
+      lasting: true,
+    };
+    const open = await openWorkload(request, options);
+    return {
+      variables: open.variables,
+      close: async () => {
+        await open.close();
+        api.close();
+      },
+    };
+  } catch (error) {
+    api.close();
+    throw error;
+  } finally {
+    signals.dispose();
+  }
 }
 
 /** What follows `--`, or the words after `run` where there is none. */

@@ -63,6 +63,8 @@ export function plainLines(event: SessionEvent, verbose: boolean): string[] {
       return [`kt: ${event.message}`, ...(event.hint ? [`    ${event.hint}`] : []), `    (${event.code})`];
     case 'debug':
       return verbose ? [`    ${event.message}`] : [];
+    case 'environment':
+      return environmentLines(event, verbose);
     case 'shim':
       return verbose ? [`    ${event.runtime} ${event.version} (pid ${event.pid}) uses kt`] : [];
     case 'program':
@@ -72,4 +74,21 @@ export function plainLines(event: SessionEvent, verbose: boolean): string[] {
     default:
       return [];
   }
+}
+
+/** One line, and with `verbose` one for each variable. */
+function environmentLines(event: Extract<SessionEvent, { type: 'environment' }>, verbose: boolean): string[] {
+  const { variables, serviceLinks, kept, folder } = event;
+  const signs = { added: '+', changed: '~', same: '=' } as const;
+  const links = serviceLinks > 0 ? ` and ${serviceLinks} of Services` : '';
+  const own = kept.length > 0 ? `; the laptop keeps its own ${kept.join(', ')}` : '';
+  return [
+    `  env    ${event.from} (container ${event.container}): ${variables.length} variables${links}${own}`,
+    ...(verbose
+      ? variables.map(
+          ({ name, state, shown, from }) => `         ${signs[state]} ${name}=${shown}${from ? `  (${from})` : ''}`,
+        )
+      : []),
+    ...(folder === null ? [] : [`  files  ${folder}`]),
+  ];
 }

@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { ServerIdentity } from '../certificate.codec.ts';
+import type { ServerIdentity } from '../../netstack/certificate.codec.ts';
 import type { Store } from '../store.ts';
 import { discover } from './discovery.ts';
 import { answerLog, type LogSource } from './log.ts';

@@ -55,14 +55,18 @@ export function runAs(laptop: Laptop, command: readonly string[], options: Progr
   });
 }
 
-/** `kt run -- command`, as an argument list. */
-export const ktRun = (laptop: Laptop, ...command: string[]): string[] => [
+/** `kt run FLAGS -- command`, as an argument list. */
+export const ktRunWith = (laptop: Laptop, flags: readonly string[], ...command: string[]): string[] => [
   laptop.node,
   laptop.kt,
   'run',
+  ...flags,
   '--',
   ...command,
 ];
+
+/** `kt run -- command`, as an argument list. */
+export const ktRun = (laptop: Laptop, ...command: string[]): string[] => ktRunWith(laptop, [], ...command);
 
 /** A copy of a fixture in the user's own folder. */
 export async function fixture(laptop: Laptop, name: string): Promise<string> {

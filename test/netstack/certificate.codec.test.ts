@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import tls from 'node:tls';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { der, derInteger, derOid, makeServerIdentity } from '../../src/playground/certificate.codec.ts';
+import { der, derInteger, derOid, makeServerIdentity } from '../../src/netstack/certificate.codec.ts';
 
 const hex = (bytes: Buffer): string => bytes.toString('hex');
 

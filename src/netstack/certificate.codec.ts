@@ -1,6 +1,6 @@
-// A self-signed X.509 certificate for the playground's API server: 127.0.0.1, ::1 and localhost, fresh at every start.
+// A self-signed X.509 certificate for a server on loopback: 127.0.0.1, ::1 and localhost, fresh at every start.
 // Node can read certificates but not write them, so this holds the few DER forms that one needs (ITU-T X.690, RFC 5280 §4.1).
-// It is no general ASN.1 writer. Called by playground.ts; sans-io.
+// It is no general ASN.1 writer. Sans-io. Called by playground/start.ts and session/api-door.ts.
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 
 const INTEGER = 0x02;
@@ -78,12 +78,17 @@ export interface ServerIdentity {
 }
 
 /** ECDSA P-256, valid from an hour before `now` (clock skew of virtual machines) for `days`. */
-export function makeServerIdentity(options: { readonly now: Date; readonly days: number }): ServerIdentity {
+export function makeServerIdentity(options: {
+  readonly now: Date;
+  readonly days: number;
+  /** Its subject, for people. */
+  readonly name?: string;
+}): ServerIdentity {
   const keys = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   const algorithm = der(SEQUENCE, derOid('1.2.840.10045.4.3.2')); // ecdsa-with-SHA256
   const name = der(
     SEQUENCE,
-    der(SET, der(SEQUENCE, derOid('2.5.4.3'), der(UTF8_STRING, Buffer.from('kt playground')))),
+    der(SET, der(SEQUENCE, derOid('2.5.4.3'), der(UTF8_STRING, Buffer.from(options.name ?? 'kt playground')))),
   );
   const from = new Date(options.now.getTime() - 3_600_000);
   const to = new Date(options.now.getTime() + options.days * 86_400_000);
