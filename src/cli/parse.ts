@@ -3,6 +3,7 @@
 import yargs from 'yargs';
 import { KtError } from '../errors.ts';
 import { withBirdseyeOptions } from './birdseye-options.ts';
+import { withDoctorOptions } from './doctor-options.ts';
 import { withForwardOptions } from './forward-options.ts';
 import { withHoldOptions, withMeshOptions, withPreviewOptions, withRunOptions } from './hold-options.ts';
 import { type Arguments, GLOBAL_OPTIONS, withSessionOptions } from './options.ts';
@@ -115,6 +116,12 @@ export async function run(argv: readonly string[], version: string): Promise<num
       'Remove agents whose session is gone (yours, in the namespace)',
       (y) => y.option('session', { type: 'string', hidden: true }),
       start(async () => (await import('./commands/clean.ts')).clean),
+    )
+    .command(
+      'doctor',
+      'Look at every hop to the cluster, and say the next step where one fails',
+      (y) => withDoctorOptions(y),
+      start(async () => (await import('./commands/doctor.ts')).doctor),
     )
     .command(
       'demo',

@@ -52,15 +52,16 @@ export interface AgentWait {
   readonly signal: AbortSignal;
 }
 
-/** Creates the pod. Rejects with AGENT_REFUSED (Pod Security, quota, a webhook: the cluster's own text) or with what the API said. */
+/** Creates the pod; with `dryRun` the cluster only says whether it would. Rejects with AGENT_REFUSED (Pod Security, quota, a webhook: the cluster's own text) or with what the API said. */
 export async function createAgent(
   api: ClusterApi,
   namespace: string,
   manifest: object,
   signal: AbortSignal,
+  query?: { readonly dryRun: 'All' },
 ): Promise<Pod> {
   try {
-    return await api.request<Pod>('POST', podPath(namespace), { body: manifest, signal });
+    return await api.request<Pod>('POST', podPath(namespace), { body: manifest, signal, query });
   } catch (error) {
     throw refusal(error);
   }

@@ -49,13 +49,15 @@ export async function connectToApi(
   } catch (error) {
     if (signal?.aborted)
       throw new KtError('CANCELLED', 'cancelled while connecting to the API server', { cause: error });
-    if (limit.aborted) throw timedOut(config, error);
-    if (error instanceof KtError && error.code === 'CORPORATE_PROXY') {
-      throw new KtError('API_PROXY', error.message, {
-        ...(error.hint ? { hint: error.hint } : {}),
-        cause: error.cause,
-      });
-    }
-    throw connectionError(error, config);
+    throw apiProxyError(error, config, limit.aborted);
   }
+}
+
+/** What stopped a connection, as API_PROXY, API_UNREACHABLE or API_TLS. */
+export function apiProxyError(error: unknown, config: ClusterConfig, timeUp: boolean): KtError {
+  if (timeUp) return timedOut(config, error);
+  if (error instanceof KtError && error.code === 'CORPORATE_PROXY') {
+    return new KtError('API_PROXY', error.message, { ...(error.hint ? { hint: error.hint } : {}), cause: error.cause });
+  }
+  return connectionError(error, config);
 }

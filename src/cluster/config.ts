@@ -75,7 +75,7 @@ export async function loadClusterConfig(options: ConfigOptions = {}): Promise<Cl
 }
 
 /** `--kubeconfig`, else KUBECONFIG's list, else ~/.kube/config. */
-function kubeconfigFiles(explicit: string | undefined, env: NodeJS.ProcessEnv): string[] {
+export function kubeconfigFiles(explicit: string | undefined, env: NodeJS.ProcessEnv): string[] {
   if (explicit) return [resolvePath(explicit)];
   const listed = (env['KUBECONFIG'] ?? '').split(delimiter).filter((path) => path !== '');
   if (listed.length > 0) return [...new Set(listed)].map((path) => resolvePath(path));

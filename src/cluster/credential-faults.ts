@@ -1,5 +1,5 @@
 // Why credentials may have been refused, as far as they tell it themselves: times in a certificate or a token. Pure.
-// Called by status.ts.
+// Called by status.ts, and by modes/doctor.
 import { X509Certificate } from 'node:crypto';
 import type { Credentials } from './credentials.ts';
 
@@ -8,6 +8,29 @@ export function visibleFault({ certificate, headers }: Credentials, now: Date): 
   const authorization = headers['Authorization'];
   const token = typeof authorization === 'string' ? /^Bearer (.*)$/.exec(authorization)?.[1] : undefined;
   return (certificate && certificateFault(certificate, now)) || (token && tokenFault(token, now)) || undefined;
+}
+
+export interface Expiry {
+  /** `client certificate of CN=dev`, `token`. */
+  readonly what: string;
+  readonly at: Date;
+}
+
+/** When the credentials end, as far as they tell it. */
+export function visibleExpiry({ certificate, headers, plugin }: Credentials): Expiry | undefined {
+  if (plugin?.expires !== undefined) return { what: 'credentials of the plugin', at: new Date(plugin.expires) };
+  const authorization = headers['Authorization'];
+  const token = typeof authorization === 'string' ? /^Bearer (.*)$/.exec(authorization)?.[1] : undefined;
+  const exp = token === undefined ? undefined : tokenExpiry(token);
+  if (exp !== undefined) return { what: 'token', at: exp };
+  if (certificate === undefined) return undefined;
+  try {
+    const { subject, validToDate } = new X509Certificate(certificate);
+    return { what: `client certificate of ${subject.replaceAll('\n', ', ')}`, at: validToDate };
+  } catch {
+    // Not to be read here: the connection will say so.
+    return undefined;
+  }
 }
 
 function certificateFault(pem: string, now: Date): string | undefined {
@@ -23,13 +46,17 @@ function certificateFault(pem: string, now: Date): string | undefined {
 }
 
 /** `exp` of a JSON web token (RFC 7519 §4.1.4). It is not verified: only its owner reads the answer. */
-function tokenFault(token: string, now: Date): string | undefined {
+function tokenExpiry(token: string): Date | undefined {
   try {
     const { exp } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { exp?: unknown };
-    if (typeof exp === 'number' && exp * 1000 < now.getTime())
-      return `the token expired at ${new Date(exp * 1000).toISOString()}`;
+    return typeof exp === 'number' ? new Date(exp * 1000) : undefined;
   } catch {
     // Not a JSON web token.
+    return undefined;
   }
-  return undefined;
+}
+
+function tokenFault(token: string, now: Date): string | undefined {
+  const end = tokenExpiry(token);
+  return end !== undefined && end < now ? `the token expired at ${end.toISOString()}` : undefined;
 }

@@ -15,7 +15,14 @@ export function controlFolder(env: NodeJS.ProcessEnv = process.env): string {
   const uid = process.getuid?.() ?? 0;
   const runtime = env['XDG_RUNTIME_DIR'];
   const folder = env['KT_RUNTIME_DIR'] ?? (runtime ? join(runtime, 'kt') : join(tmpdir(), `kt-${uid}`));
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new KtError('LISTEN_FAILED', `${folder} can't be made: ${(cause as NodeJS.ErrnoException).code ?? ''}`, {
+      hint: 'set KT_RUNTIME_DIR to a folder of your own',
+      cause,
+    });
+  }
   const stat = lstatSync(folder);
   if (!stat.isDirectory() || stat.uid !== uid) {
     throw new KtError('LISTEN_FAILED', `${folder} does not belong to you`, {

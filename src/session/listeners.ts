@@ -11,9 +11,9 @@ import type { EventSink } from './events.ts';
 import type { SessionOptions } from './session.ts';
 
 /** kt-connect's port of the proxy, so that settings of its users go on. */
-const PROXY_PORT = 2223;
+export const PROXY_PORT = 2223;
 /** An unprivileged port that kt-connect's users know too. */
-const DNS_PORT = 10053;
+export const DNS_PORT = 10053;
 
 export interface Listeners {
   readonly addresses: {

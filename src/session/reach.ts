@@ -32,12 +32,12 @@ export interface Reach {
   close(): Promise<void>;
 }
 
-const AGENT: readonly Right[] = [
+export const AGENT_RIGHTS: readonly Right[] = [
   { verb: 'create', resource: 'pods' },
   { verb: 'get', resource: 'pods' },
   { verb: 'delete', resource: 'pods' },
 ];
-const AGENTLESS: readonly Right[] = [
+export const AGENTLESS_RIGHTS: readonly Right[] = [
   { verb: 'list', resource: 'pods' },
   { verb: 'list', resource: 'services' },
 ];
@@ -47,12 +47,12 @@ export async function checkRights(api: ClusterApi, namespace: string, wanted: 'a
   // In one round trip: which of the rights count is known when the version is.
   const [forward, denied] = await Promise.all([
     forwardRights(api),
-    checkAccess(api, namespace, [GET_FORWARD, CREATE_FORWARD, ...AGENT, ...AGENTLESS]),
+    checkAccess(api, namespace, [GET_FORWARD, CREATE_FORWARD, ...AGENT_RIGHTS, ...AGENTLESS_RIGHTS]),
   ]);
   const lacks = (rights: readonly Right[]): Right[] => rights.filter((right) => denied.includes(right));
-  const forAgent = lacks([...forward, ...AGENT]);
+  const forAgent = lacks([...forward, ...AGENT_RIGHTS]);
   if (wanted !== 'agentless' && forAgent.length === 0) return 'agent';
-  const forAgentless = lacks([...forward, ...AGENTLESS]);
+  const forAgentless = lacks([...forward, ...AGENTLESS_RIGHTS]);
   if (wanted !== 'agent' && forAgentless.length === 0) return 'agentless';
   throw missingRights(namespace, wanted === 'agentless' ? forAgentless : forAgent);
 }

@@ -31,15 +31,18 @@ const RIGHTS: readonly Right[] = [
   { verb: 'delete', resource: 'deployments', group: 'apps' },
 ];
 
+/** What these kinds need besides a port-forward. A preview changes nothing that is there. */
+export function takeoverRights(kinds: readonly TakeoverKind[]): readonly Right[] {
+  return kinds.every((kind) => kind === 'preview') ? RIGHTS.filter(({ verb }) => verb !== 'patch') : RIGHTS;
+}
+
 /** Rejects with RIGHTS_MISSING naming every verb that these kinds need. */
 export async function checkTakeoverRights(
   api: ClusterApi,
   namespace: string,
   kinds: readonly TakeoverKind[],
 ): Promise<void> {
-  // A preview changes nothing that is there.
-  const rights = kinds.every((kind) => kind === 'preview') ? RIGHTS.filter(({ verb }) => verb !== 'patch') : RIGHTS;
-  const denied = await checkAccess(api, namespace, [...rights, ...(await forwardRights(api))]);
+  const denied = await checkAccess(api, namespace, [...takeoverRights(kinds), ...(await forwardRights(api))]);
   if (denied.length > 0) throw missingRights(namespace, denied);
 }
 

@@ -1,0 +1,93 @@
+// `kt doctor`: every hop to the cluster with its time and verdict; --rbac prints the Role to ask for, --report writes a file to send.
+// Exit code 0 where nothing failed, else that of the first failure. What is looked at is modes/doctor.
+import { writeFileSync } from 'node:fs';
+import { forwardRights } from '../../cluster/access.ts';
+import { loadClusterConfig } from '../../cluster/config.ts';
+import { ClusterApi } from '../../cluster/rest.ts';
+import { whoAmI } from '../../cluster/whoami.ts';
+import { ERROR_CODES, KtError } from '../../errors.ts';
+import { diagnose } from '../../modes/doctor/doctor.ts';
+import { roleRequest } from '../../modes/doctor/rbac.ts';
+import { reportText } from '../../modes/doctor/report.ts';
+import type { Diagnosis } from '../../session/findings.ts';
+import { endSignals } from '../end-signals.ts';
+import { type Arguments, sessionArguments, text } from '../options.ts';
+import { type Output, outputOf } from '../output.ts';
+import { findingLines, summary } from '../view/doctor.ts';
+
+export async function doctor(args: Arguments, version: string): Promise<number> {
+  const output = outputOf(args);
+  const signals = endSignals();
+  try {
+    if (args['rbac'] !== undefined) return await printRole(args, output);
+    const file = text(args, 'report');
+    // Before anything is looked at: a folder that is not there must not cost the answer.
+    if (file !== undefined) writeReport(file, '');
+    const options = { ...sessionArguments(args), version, env: process.env, readOnly: args['readOnly'] === true };
+    let last: string | undefined;
+    const diagnosis = await diagnose(
+      options,
+      (finding) => {
+        if (output.json) return;
+        for (const line of findingLines(finding, finding.check === last)) process.stdout.write(`${line}\n`);
+        last = finding.check;
+      },
+      signals.signal,
+    );
+    output.result(diagnosis, [summary(diagnosis.findings)]);
+    if (file !== undefined) await report(file, diagnosis, args);
+    const failed = diagnosis.findings.find(({ verdict }) => verdict === 'failed');
+    if (signals.signal.aborted) throw new KtError('CANCELLED', 'cancelled');
+    return failed ? ERROR_CODES[failed.code ?? 'INTERNAL'] : 0;
+  } catch (error) {
+    return output.failure(error);
+  } finally {
+    signals.dispose();
+  }
+}
+
+async function report(file: string, diagnosis: Diagnosis, args: Arguments): Promise<void> {
+  const config = await loadClusterConfig(where(args)).catch(() => undefined);
+  const credentials = await config?.credentials.current().catch(() => undefined);
+  writeReport(file, reportText({ diagnosis, env: process.env, config, credentials }));
+  process.stderr.write(`written: ${file} (without secrets; read it before you send it)\n`);
+}
+
+function writeReport(file: string, content: string): void {
+  try {
+    writeFileSync(file, content, { mode: 0o600 });
+  } catch (cause) {
+    throw new KtError('USAGE', `--report can't write ${file}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+const where = (args: Arguments) => ({
+  kubeconfig: text(args, 'kubeconfig'),
+  context: text(args, 'context'),
+  namespace: text(args, 'namespace'),
+});
+
+/** The Role for modes, with the name that the server knows the user by, where it can be asked. */
+async function printRole(args: Arguments, output: Output): Promise<number> {
+  const words = Array.isArray(args['rbac']) ? args['rbac'].map(String) : [];
+  const modes = words.flatMap((word) => word.split(',')).filter((word) => word !== '');
+  const config = await loadClusterConfig(where(args));
+  const api = new ClusterApi(config);
+  try {
+    // The user may have no rights at all yet, or no way to the server: the Role can be printed all the same.
+    const user = await whoAmI(api).catch(() => null);
+    const name = user?.name ?? config.user;
+    const forward = user === null ? undefined : await forwardRights(api);
+    const role = roleRequest({
+      modes,
+      namespace: config.namespace,
+      user: name,
+      forward,
+      helpful: args['helpful'] === true,
+    });
+    output.result({ namespace: config.namespace, user: name, modes, role }, [role.trimEnd()]);
+    return 0;
+  } finally {
+    api.close();
+  }
+}

@@ -1,0 +1,18 @@
+// The flags of doctor. The shared ones are options.ts.
+import type { Argv } from 'yargs';
+import { withSessionOptions } from './options.ts';
+
+export function withDoctorOptions<T>(yargs: Argv<T>): Argv<T> {
+  withSessionOptions(yargs).options({
+    'read-only': { type: 'boolean', default: false, describe: 'create nothing: no agent is started' },
+    report: { type: 'string', describe: 'also write the findings to this file, without secrets, to send to somebody' },
+    rbac: {
+      type: 'string',
+      array: true,
+      describe:
+        'only print the Role and RoleBinding for these modes: connect, agentless, exchange, mesh, preview, birdseye',
+    },
+    helpful: { type: 'boolean', default: false, describe: 'with --rbac: also what nothing fails without' },
+  });
+  return yargs;
+}
