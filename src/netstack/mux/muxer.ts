@@ -4,6 +4,7 @@
 import type { Duplex } from 'node:stream';
 import { asKtError, KtError } from '../../errors.ts';
 import { Budget } from './budget.ts';
+import { buffersUsed } from './buffer-memory.ts';
 import { ControlQueue } from './control-queue.ts';
 import { PeerIds } from './peer-ids.ts';
 import { type Dones, SendRound } from './send-round.ts';
@@ -225,6 +226,7 @@ export class Muxer implements StreamHost {
 
   #onData(chunk: Buffer): void {
     this.stats.bytesReceived += chunk.length;
+    buffersUsed(chunk.length);
     // Only bulk is measured. A probe for every byte that comes would be answered by a probe for the probe, on an idle line too.
     if (this.#active.size > 0 && this.#budget.received(chunk.length, performance.now())) {
       this.ping().then(
@@ -335,6 +337,7 @@ export class Muxer implements StreamHost {
       const sent = this.#round.writeBatch(this.#transport, this.#control, dones);
       this.#transport.uncork();
       this.stats.bytesSent += sent;
+      buffersUsed(sent);
       this.stats.batches += 1;
       for (const done of dones.splice(0)) done();
     }
