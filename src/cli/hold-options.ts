@@ -1,14 +1,11 @@
 // The flags of exchange, mesh and preview (also of `kt run`), and what they become. The shared ones are options.ts.
-import { randomBytes } from 'node:crypto';
 import type { Argv } from 'yargs';
 import { parseExpose } from '../cluster/takeover/ports.ts';
 import { KtError } from '../errors.ts';
 import type { HoldRequest } from '../modes/hold.ts';
+import { parseMark } from '../modes/mark.ts';
 import { type Arguments, withSessionOptions } from './options.ts';
 import { withEnvironmentOptions, withFilesOptions } from './workload-options.ts';
-
-/** kt-connect's default name of the header. */
-const MARK_NAME = 'VERSION';
 
 const EXPOSE = {
   type: 'string',
@@ -95,25 +92,13 @@ export function holdRequests(args: Arguments, kind: HoldRequest['kind']): HoldRe
   }));
 }
 
-/** `v`, `k:`, `k:v`, nothing (kt-connect's forms), or --header k=v. Throws USAGE. */
+/** --versionMark or --header. Throws USAGE. */
 export function markOf(args: Arguments): HoldRequest['match'] {
-  const random = randomBytes(3).toString('hex');
-  const header = args['header'];
-  const mark = args['versionMark'];
-  let [name, value] = [MARK_NAME, random];
-  if (typeof header === 'string') {
-    const at = header.search(/[=:]/);
-    if (at < 1) throw new KtError('USAGE', `--header takes NAME=VALUE and got '${header}'`);
-    [name, value] = [header.slice(0, at), header.slice(at + 1).trim()];
-  } else if (typeof mark === 'string' && mark !== '') {
-    const at = mark.indexOf(':');
-    if (at < 0) value = mark;
-    else [name, value] = [mark.slice(0, at) || MARK_NAME, mark.slice(at + 1) || random];
-  }
-  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name))
-    throw new KtError('USAGE', `'${name}' can't be the name of a header`);
-  if (value === '' || /\p{Cc}/u.test(value)) throw new KtError('USAGE', `'${value}' can't be the value of a header`);
-  return { kind: 'header', name, value };
+  const { header, versionMark } = args;
+  return parseMark(
+    typeof versionMark === 'string' ? versionMark : undefined,
+    typeof header === 'string' ? header : undefined,
+  );
 }
 
 /** `kt run`: both directions in one command. */

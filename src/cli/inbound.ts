@@ -1,44 +1,87 @@
-// What a command needs to hold Services: the cluster's API, a session of its own, and the janitor that gives them back after kill -9.
-// Called by commands/hold.ts and commands/run.ts.
-import { randomBytes } from 'node:crypto';
+// What a command needs to hold Services: the cluster's API, the session's name, and the janitor that gives them back after kill -9.
+// Of its own (`kt exchange` alone, `kt run`), or of a session that connects. Called by commands.
+import { hostname } from 'node:os';
 import { loadClusterConfig } from '../cluster/config.ts';
 import { ClusterApi } from '../cluster/rest.ts';
 import type { HoldContext } from '../modes/hold.ts';
-import type { EventSink } from '../session/events.ts';
+import type { Board } from '../session/board.ts';
 import { Janitor } from '../session/janitor.ts';
+import { Meter } from '../session/meter.ts';
+import type { Session } from '../session/session.ts';
+import { userName } from '../session/who.ts';
 import type { SessionArguments } from './options.ts';
 
 export interface Inbound {
   readonly context: HoldContext;
   /** From now on a dead kt is cleaned up after: to be called before the first change. */
-  guard(): void;
+  readonly guard: () => void;
   /** Nothing is left to clean up. */
-  dismiss(): void;
-  close(): void;
+  readonly dismiss: () => void;
+  readonly close: () => void;
 }
 
+/** Without a session that connects. `board` shows it. */
 export async function openInbound(
   wanted: SessionArguments,
   version: string,
-  emit: EventSink,
+  board: Board,
   signal: AbortSignal,
 ): Promise<Inbound> {
-  const { kubeconfig, context, namespace, image, imagePullSecret, nodeSelector, startLimitMs, debug } = wanted;
-  const config = await loadClusterConfig({ kubeconfig, context, namespace });
+  const config = await loadClusterConfig(wanted);
   const api = new ClusterApi(config);
-  const session = randomBytes(4).toString('hex');
+  const { namespace, context, user, server } = config;
+  const meter = new Meter(board, api);
+  board.emit({
+    type: 'opening',
+    session: board.id,
+    namespace,
+    context,
+    as: user,
+    server,
+    user: userName(),
+    host: hostname(),
+    since: new Date().toISOString(),
+  });
+  return {
+    ...guarded(wanted, context, { ...contextOf(wanted, version, board, signal), api, namespace, meter }),
+    close: () => {
+      meter.close();
+      api.close();
+    },
+  };
+}
+
+/** In a session that connects. `close` closes nothing: all is the session's. */
+export function inboundOf(session: Session, wanted: SessionArguments, version: string, signal: AbortSignal): Inbound {
+  const { cluster, meter, board } = session;
+  const { api, namespace, context } = cluster;
+  return {
+    ...guarded(wanted, context, { ...contextOf(wanted, version, board, signal), api, namespace, meter }),
+    close: () => undefined,
+  };
+}
+
+function contextOf(
+  { image, imagePullSecret, nodeSelector, startLimitMs, debug }: SessionArguments,
+  version: string,
+  board: Board,
+  signal: AbortSignal,
+): Omit<HoldContext, 'api' | 'namespace' | 'meter'> {
   const placement = { image, imagePullSecret, nodeSelector };
+  return { session: board.id, version, placement, startLimitMs, debug, emit: board.emit, signal };
+}
+
+function guarded({ kubeconfig }: SessionArguments, context: string, holdContext: HoldContext): Omit<Inbound, 'close'> {
   let janitor: Janitor | undefined;
   return {
-    context: { api, namespace: config.namespace, session, version, placement, startLimitMs, debug, emit, signal },
+    context: holdContext,
     guard: () => {
       const entry = process.argv[1];
       if (entry === undefined) return;
-      const where = [...(kubeconfig ? ['--kubeconfig', kubeconfig] : []), '--context', config.context];
-      const recover = ['recover', '--session', session, ...where, '--namespace', config.namespace];
+      const where = [...(kubeconfig ? ['--kubeconfig', kubeconfig] : []), '--context', context];
+      const recover = ['recover', '--session', holdContext.session, ...where, '--namespace', holdContext.namespace];
       janitor = new Janitor([process.execPath, entry, ...recover], process.env);
     },
     dismiss: () => janitor?.dismiss(),
-    close: () => api.close(),
   };
 }

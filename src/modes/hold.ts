@@ -17,6 +17,7 @@ import { holderName, type Match, type Rule } from '../netstack/link/control.code
 import type { EventSink } from '../session/events.ts';
 import { IngressLink } from '../session/inbound/ingress-link.ts';
 import { connectLocal } from '../session/inbound/local-port.ts';
+import type { Meter } from '../session/meter.ts';
 import { userName } from '../session/who.ts';
 import { recoverService } from './recover.ts';
 
@@ -30,6 +31,8 @@ export interface HoldContext {
   readonly debug: boolean;
   readonly emit: EventSink;
   readonly signal: AbortSignal;
+  /** Counts what its links carry. */
+  readonly meter?: Pick<Meter, 'add'> | undefined;
 }
 
 export interface HoldRequest {
@@ -113,12 +116,14 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
     // A line per connection only where it was asked for: it costs as much as the connection.
     ...(context.debug ? { onStream: (peer) => emit({ type: 'debug', message: `${service}: from ${peer}` }) } : {}),
   });
+  const uncount = context.meter?.add(link.flow);
   let releasing: Promise<void> | undefined;
   const keeping = new AbortController();
   const owner = { session, version, user: userName(), host: hostname() };
   const release = (): Promise<void> => {
     // First, or it would take again what is being given back.
     keeping.abort();
+    uncount?.();
     releasing ??= giveUp(context, plan, link);
     return releasing;
   };
@@ -138,6 +143,7 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
     await link.start(signal);
   } catch (error) {
     step('failed', text);
+    uncount?.();
     const known = asKtError(error);
     // Refused by the holder, or never there: what was made by us is given back, what others hold stays.
     if (known.code === 'SERVICE_HELD' || plan.joins) link.close();
@@ -158,6 +164,7 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
     kind,
     mark: request.match.kind === 'header' ? `${request.match.name}: ${request.match.value}` : null,
     ports: plan.ports.map(({ servicePort, local, protocol }) => ({ port: servicePort, local, protocol })),
+    since: new Date().toISOString(),
   });
   return { plan, release };
 }

@@ -19,11 +19,11 @@ export interface SessionStatus extends SessionState {
 }
 
 /** Asks one question; rejects with the session's own KtError, or with SESSION_LOST. */
-export function ask<T>(path: string, question: object): Promise<T> {
+export function ask<T>(path: string, question: object, limitMs = ANSWER_MS): Promise<T> {
   return new Promise((resolve, reject) => {
     const socket: Socket = connect(path);
     let held = '';
-    const timer = setTimeout(() => fail(new KtError('SESSION_LOST', 'the session does not answer')), ANSWER_MS);
+    const timer = setTimeout(() => fail(new KtError('SESSION_LOST', 'the session does not answer')), limitMs);
     const fail = (error: Error): void => {
       clearTimeout(timer);
       socket.destroy();

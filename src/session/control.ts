@@ -1,6 +1,6 @@
 // The local socket through which other kt commands join a session: one JSON line asks, JSON lines answer.
-//   {"ask":"status"} {"ask":"stop"} {"ask":"route","host":"orders"} {"ask":"join"} {"ask":"events"}
-// Knows the wire, not the answers: session.ts gives those. The client half is control-client.ts.
+//   {"ask":"status"} {"ask":"stop"} {"ask":"route","host":"orders"} {"ask":"join"} {"ask":"act","action":{…}} {"ask":"events"} {"ask":"watch"}
+// Knows the wire, not the answers: board.ts gives those. The client half is control-client.ts and attach.ts.
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { asKtError, KtError } from '../errors.ts';
@@ -9,8 +9,8 @@ import { asKtError, KtError } from '../errors.ts';
 const LINE_MAX = 4_096;
 /** Views and commands at once. */
 const CLIENTS_MAX = 32;
-/** Bytes that a slow reader of events may be behind before it is dropped. */
-const BEHIND_MAX = 1024 * 1024;
+/** Bytes that a slow reader may be behind before it is dropped: the first picture of 2,000 Services and a full journal is 2 MiB. */
+const BEHIND_MAX = 8 * 1024 * 1024;
 /** Milliseconds for a question to arrive. */
 const QUESTION_MS = 10_000;
 
@@ -20,10 +20,10 @@ export interface Question {
 }
 
 export interface ControlHandlers {
-  /** One answer, or a KtError. */
+  /** One answer (or a promise of it), or a KtError. */
   readonly answer: (question: Question) => unknown;
-  /** Called for `events`: sends each event to `send` until the returned function is called. */
-  readonly subscribe: (send: (event: unknown) => void) => () => void;
+  /** Called for `events` and `watch`: sends each event to `send` until the returned function is called. */
+  readonly subscribe: (kind: 'events' | 'watch', send: (event: unknown) => void) => () => void;
 }
 
 export class ControlServer {
@@ -77,12 +77,13 @@ export class ControlServer {
       if (socket.writableLength > BEHIND_MAX) socket.destroy();
       else if (socket.writable) socket.write(`${JSON.stringify(value)}\n`);
     };
-    const ask = (line: string): void => {
+    const ask = async (line: string): Promise<void> => {
       try {
         const question = parse(line);
         socket.setTimeout(0);
-        if (question.ask === 'events') unsubscribe ??= handlers.subscribe(send);
-        else send({ ok: true, answer: handlers.answer(question) });
+        if (question.ask === 'events' || question.ask === 'watch')
+          unsubscribe ??= handlers.subscribe(question.ask, send);
+        else send({ ok: true, answer: await handlers.answer(question) });
       } catch (error) {
         const { code, message, hint } = asKtError(error);
         send({ ok: false, code, message, hint });
@@ -93,7 +94,7 @@ export class ControlServer {
       if (held.length > LINE_MAX) socket.destroy();
       const lines = held.split('\n');
       held = lines.pop() ?? '';
-      for (const line of lines) ask(line);
+      for (const line of lines) void ask(line);
     });
   }
 }

@@ -1,6 +1,7 @@
-// Everything that a session tells the outside, as one typed union. Plain lines, NDJSON and (later) the screen are views of it.
+// Everything that a session tells the outside, as one typed union. Plain lines, NDJSON and the screen are views of it.
 // Types only. Stamped and sent by session.ts; folded into a state by state.ts.
 import type { ErrorCode } from '../errors.ts';
+import type { Connector, ServiceLine } from './overview.ts';
 import type { TrafficBatch } from './traffic/types.ts';
 
 export type Mode = 'agent' | 'agentless';
@@ -8,6 +9,21 @@ export type Mode = 'agent' | 'agentless';
 export type HoldKind = 'exchange' | 'mesh' | 'preview';
 
 export type SessionEvent =
+  /** Where it goes and who it is. First of all; again where the session goes to another namespace or context, and all before is void. */
+  | {
+      readonly type: 'opening';
+      readonly session: string;
+      readonly namespace: string;
+      readonly context: string;
+      /** The user's name in the kubeconfig. */
+      readonly as: string;
+      /** Origin of the API server. */
+      readonly server: string;
+      /** This laptop, as others see it in `kt birdseye`. */
+      readonly user: string;
+      readonly host: string;
+      readonly since: string;
+    }
   /** A step of opening or closing. `waiting` says what for; `ms` is the time it took. */
   | {
       readonly type: 'step';
@@ -51,6 +67,7 @@ export type SessionEvent =
       /** `VERSION: anna`; null: all requests. */
       readonly mark: string | null;
       readonly ports: readonly { readonly port: number; readonly local: number; readonly protocol: 'TCP' | 'UDP' }[];
+      readonly since: string;
     }
   /** The links to the agent of a Service that is held. */
   | {
@@ -63,6 +80,8 @@ export type SessionEvent =
     }
   /** A local port (address:port) that leads to a target. */
   | { readonly type: 'forwarding'; readonly local: string; readonly remote: string; readonly protocol: 'TCP' | 'UDP' }
+  /** It leads nowhere any more. */
+  | { readonly type: 'unforwarded'; readonly local: string }
   | { readonly type: 'evicted'; readonly service: string; readonly by: string }
   /** `restored: false`: others are still on it. */
   | {
@@ -101,10 +120,38 @@ export type SessionEvent =
       readonly folder: string | null;
     }
   | { readonly type: 'shim'; readonly runtime: string; readonly version: string; readonly pid: number }
+  /** Only to views, about once a second: round trips, and bytes and inbound streams per second. */
+  | ({ readonly type: 'pulse' } & Pulse)
+  /** Only to views: what changed in the namespace, at most four times a second. */
+  | {
+      readonly type: 'services';
+      /** All that was told before is void. */
+      readonly fresh: boolean;
+      readonly changed: readonly ServiceLine[];
+      readonly gone: readonly string[];
+      /** null: not known. */
+      readonly connected: readonly Connector[] | null;
+      /** Why there is nothing to see, or not all; null: all is well. */
+      readonly trouble: string | null;
+    }
   /** Only to views that asked for it: `{"ask":"traffic"}`. */
   | ({ readonly type: 'traffic' } & TrafficBatch)
   | { readonly type: 'debug'; readonly message: string }
   | { readonly type: 'ended'; readonly reason: string };
+
+export interface Pulse {
+  /** Milliseconds to the API server and back; null: it does not answer now. */
+  readonly apiMs: number | null;
+  /** Milliseconds to the agent and back, all hops together; null: there is none, or it does not answer. */
+  readonly agentMs: number | null;
+  /** Bytes per second from and to the cluster. */
+  readonly received: number;
+  readonly sent: number;
+  /** Open streams. */
+  readonly streams: number;
+  /** Streams per second that came in for each Service that is held. */
+  readonly inbound: Readonly<Record<string, number>>;
+}
 
 /** As it leaves the session: with the time (ISO 8601) in front. */
 export type StampedEvent = { readonly time: string } & SessionEvent;

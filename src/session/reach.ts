@@ -19,6 +19,7 @@ import { LinkPool } from '../netstack/link/pool.ts';
 import { AgentLink } from './agent-link.ts';
 import type { SessionCluster } from './cluster.ts';
 import type { EventSink, Mode } from './events.ts';
+import type { Flow } from './meter.ts';
 import type { SessionOptions } from './session.ts';
 
 export interface Reach {
@@ -29,6 +30,8 @@ export interface Reach {
   start(signal: AbortSignal): Promise<void>;
   /** Name of the agent's pod now. */
   agent(): string | undefined;
+  /** What its links carry; undefined without an agent. */
+  readonly flow: Flow | undefined;
   close(): Promise<void>;
 }
 
@@ -98,6 +101,7 @@ function agentReach(cluster: SessionCluster, options: SessionOptions, session: s
     reduced: [],
     start: (signal) => pool.start(signal),
     agent: () => link.podName,
+    flow: { service: null, ping: () => pool.ping(), traffic: () => pool.traffic },
     close: async () => {
       pool.close();
       await link.close();
@@ -121,6 +125,7 @@ function agentlessReach(cluster: SessionCluster): Reach {
       });
     },
     agent: () => undefined,
+    flow: undefined,
     close: () => dialer.close(),
   };
 }

@@ -1,17 +1,18 @@
 // One running kt: owns everything that lives (links, agent, listeners, watches, the local socket) and ends it in the right order.
 // Opening: check → listen → agent → link → ready. Whatever fails undoes what was done. What each part does is in its own module.
-// Called by the commands that hold a session; other commands join it over control.ts.
-import { randomBytes } from 'node:crypto';
+// Called by the commands that hold a session; others watch and join it over its board (board.ts).
+import { hostname } from 'node:os';
 import { asKtError, KtError } from '../errors.ts';
 import type { Dialer } from '../netstack/dialer.ts';
+import { Board } from './board.ts';
 import { openCluster, type SessionCluster } from './cluster.ts';
-import { ControlServer } from './control.ts';
-import { controlPath } from './control-paths.ts';
 import type { EventSink, Mode, SessionEvent } from './events.ts';
 import { Janitor } from './janitor.ts';
 import { type Listeners, openListeners } from './listeners.ts';
+import { Meter } from './meter.ts';
 import { checkRights, type Reach, reach } from './reach.ts';
-import { initialState, reduce, type SessionState } from './state.ts';
+import type { SessionState } from './state.ts';
+import { userName } from './who.ts';
 
 export interface SessionOptions {
   readonly version: string;
@@ -43,6 +44,8 @@ export interface SessionOptions {
   readonly shared: boolean;
   /** What listens in place of proxy, DNS and broker. Called before anything is made in the cluster; nobody can join such a session. */
   readonly listen?: ((to: ListenContext) => Promise<OwnListeners>) | undefined;
+  /** Where it is shown and asked; its own where none is given. One that is given outlives it. */
+  readonly board?: Board | undefined;
 }
 
 export interface ListenContext {
@@ -72,33 +75,25 @@ export interface JoinInfo {
 }
 
 export class Session {
-  readonly id = randomBytes(4).toString('hex');
-  /** Resolves with the reason when another command or the loss of everything asks this session to end. */
-  readonly ended: Promise<string>;
-  #state: SessionState = initialState;
-  readonly #views = new Set<(event: SessionEvent) => void>();
-  readonly #sink: EventSink;
+  readonly board: Board;
+  readonly #ownBoard: boolean;
   readonly #stopping = new AbortController();
-  #askToEnd: (reason: string) => void = () => undefined;
   #cluster: SessionCluster | undefined;
   #reach: Reach | undefined;
   #listeners: Listeners | undefined;
   #own: OwnListeners | undefined;
-  #joinable = true;
-  #control: ControlServer | undefined;
+  #meter: Meter | undefined;
   #janitor: Janitor | undefined;
   #closing: Promise<void> | undefined;
 
-  private constructor(sink: EventSink) {
-    this.#sink = sink;
-    this.ended = new Promise((resolve) => {
-      this.#askToEnd = resolve;
-    });
+  private constructor(board: Board, own: boolean) {
+    this.board = board;
+    this.#ownBoard = own;
   }
 
   /** Opens a session; rejects with the KtError that stopped it, after everything was undone. `signal` cancels. */
   static async open(options: SessionOptions, sink: EventSink, signal: AbortSignal): Promise<Session> {
-    const session = new Session(sink);
+    const session = new Session(options.board ?? new Board(sink), options.board === undefined);
     const cancel = (): void => session.#stopping.abort();
     signal.addEventListener('abort', cancel, { once: true });
     try {
@@ -114,8 +109,35 @@ export class Session {
     }
   }
 
+  get id(): string {
+    return this.board.id;
+  }
+
+  /** Resolves with the reason when another command asks this session to end. */
+  get ended(): Promise<string> {
+    return this.board.ended;
+  }
+
   get state(): SessionState {
-    return this.#state;
+    return this.board.state;
+  }
+
+  /** Its cluster; throws SESSION_NONE before the kubeconfig was read. */
+  get cluster(): SessionCluster {
+    if (!this.#cluster) throw new KtError('SESSION_NONE', 'the session is not open yet');
+    return this.#cluster;
+  }
+
+  /** To what is in the cluster, and to nothing else. Throws as `cluster`. */
+  get dialer(): Dialer {
+    if (!this.#reach) throw new KtError('SESSION_NONE', 'the session is not open yet');
+    return this.#reach.dialer;
+  }
+
+  /** What the links carry, for those who add links of their own. Throws as `cluster`. */
+  get meter(): Meter {
+    if (!this.#meter) throw new KtError('SESSION_NONE', 'the session is not open yet');
+    return this.#meter;
   }
 
   get join(): JoinInfo {
@@ -141,7 +163,10 @@ export class Session {
 
   async #open(options: SessionOptions): Promise<void> {
     const signal = this.#stopping.signal;
-    this.#joinable = options.listen === undefined;
+    const { board } = this;
+    board.joinable = options.listen === undefined;
+    board.onQuestion('join', () => this.join);
+    board.onAction('route', ({ host }) => ({ host, ...this.cluster.router.explain(host) }));
     if (options.ignored && options.ignored.length > 0) {
       this.#emit({
         type: 'warning',
@@ -152,12 +177,25 @@ export class Session {
       openCluster(options, signal, (event) => this.#emit(event)),
     );
     this.#cluster = cluster;
+    this.#emit({
+      type: 'opening',
+      session: this.id,
+      namespace: cluster.namespace,
+      context: cluster.context,
+      as: cluster.config.user,
+      server: cluster.config.server,
+      user: userName(),
+      host: hostname(),
+      since: new Date().toISOString(),
+    });
     const mode = await this.#step('rights', `rights in ${cluster.namespace}`, () =>
       checkRights(cluster.api, cluster.namespace, options.mode),
     );
     // The listeners first: a port that is taken must be told before anything is made in the cluster.
     const link = reach(mode, cluster, options, this.id, (event) => this.#emit(event));
     this.#reach = link;
+    this.#meter = new Meter(board, cluster.api);
+    if (link.flow) this.#meter.add(link.flow);
     await this.#step('listen', 'local ports', () => this.#listen(options, cluster, link.dialer, mode));
     const entry = process.argv[1];
     if (mode === 'agent' && entry) {
@@ -170,10 +208,7 @@ export class Session {
       ];
       this.#janitor = new Janitor([process.execPath, entry, 'clean', '--session', this.id, ...where], process.env);
     }
-    this.#control = await ControlServer.listen(controlPath(this.id), {
-      answer: (question) => this.#answer(question),
-      subscribe: (send) => this.#subscribe(send),
-    });
+    await board.listen();
     await this.#step('link', 'link to the cluster', () => link.start(signal));
     await cluster.servicesSeen;
     const { proxy = null, dns = null } = this.#listeners?.addresses ?? {};
@@ -198,13 +233,14 @@ export class Session {
 
   async #close(reason: string): Promise<void> {
     this.#stopping.abort();
+    this.#meter?.close();
     await this.#listeners?.close();
     await this.#own?.close();
     await this.#reach?.close();
     this.#cluster?.close();
     this.#janitor?.dismiss();
     this.#emit({ type: 'ended', reason });
-    this.#control?.close();
+    if (this.#ownBoard) this.board.close();
   }
 
   async #step<T>(id: string, text: string, work: () => Promise<T> | T): Promise<T> {
@@ -222,35 +258,6 @@ export class Session {
   }
 
   #emit(event: SessionEvent): void {
-    this.#state = reduce(this.#state, event);
-    this.#sink(event);
-    for (const view of this.#views) view(event);
-  }
-
-  #subscribe(send: (event: unknown) => void): () => void {
-    const view = (event: SessionEvent): void => send({ time: new Date().toISOString(), ...event });
-    this.#views.add(view);
-    return () => this.#views.delete(view);
-  }
-
-  #answer(question: { readonly ask: string; readonly [field: string]: unknown }): unknown {
-    switch (question.ask) {
-      case 'status':
-        return { session: this.id, pid: process.pid, joinable: this.#joinable, ...this.#state };
-      case 'stop':
-        this.#askToEnd('kt stop');
-        return {};
-      case 'join':
-        return this.join;
-      case 'route': {
-        if (!this.#cluster) throw new KtError('SESSION_NONE', 'the session is not open yet');
-        const host = typeof question['host'] === 'string' ? question['host'] : '';
-        return { host, ...this.#cluster.router.explain(host) };
-      }
-      default:
-        throw new KtError('USAGE', `the session does not know '${question.ask}'`, {
-          hint: 'is it an older kt? restart it',
-        });
-    }
+    this.board.emit(event);
   }
 }

@@ -2,7 +2,7 @@
 // when; it creates nothing. The Services are the test's own.
 import { hostname } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Overview, ServiceLine } from '../../src/modes/birdseye/types.ts';
+import type { Overview, ServiceLine } from '../../src/session/overview.ts';
 import { kubectl, Laptop, type Ready, type Running, type User } from './support/kt.ts';
 
 const laptop = new Laptop();

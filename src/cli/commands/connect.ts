@@ -1,21 +1,73 @@
-// `kt connect`: opens a session and holds it until a signal or `kt stop` ends it.
+// `kt connect`: opens a session and holds it until a signal, a view or `kt stop` ends it. Views may ask it to hold Services and to forward
+// ports meanwhile, and to go to another namespace.
+import { asKtError } from '../../errors.ts';
+import { Holds, takeForwardActions, takeHoldActions } from '../../modes/session-actions.ts';
+import { Board } from '../../session/board.ts';
 import { Session } from '../../session/session.ts';
 import { endSignals } from '../end-signals.ts';
-import { type Arguments, sessionArguments } from '../options.ts';
+import { inboundOf } from '../inbound.ts';
+import { type Arguments, type SessionArguments, sessionArguments } from '../options.ts';
 import { outputOf } from '../output.ts';
+
+type Place = Pick<SessionArguments, 'context' | 'namespace'>;
 
 export async function connect(args: Arguments, version: string): Promise<number> {
   const output = outputOf(args);
   const signals = endSignals();
+  const board = new Board(output.event);
   try {
     const wanted = sessionArguments(args);
-    const session = await Session.open({ ...wanted, version, shared: true }, output.event, signals.signal);
-    const reason = await Promise.race([session.ended, signals.received]);
-    await session.close(reason);
+    let place: Place | undefined = wanted;
+    // Where it came from, to go back to where the next place can't be opened.
+    let before: Place | undefined;
+    while (place) {
+      const here: SessionArguments = { ...wanted, ...place };
+      try {
+        const next = await stay(here, version, board, signals);
+        [before, place] = [place, next];
+      } catch (error) {
+        if (before === undefined || signals.signal.aborted) throw error;
+        const { code, message, hint } = asKtError(error);
+        board.emit({ type: 'error', code, message, ...(hint ? { hint } : {}) });
+        [place, before] = [before, undefined];
+      }
+    }
     return 0;
   } catch (error) {
     return output.failure(error);
   } finally {
+    board.close();
     signals.dispose();
   }
+}
+
+/** One session, until it ends: undefined, or where to go on. */
+async function stay(
+  wanted: SessionArguments,
+  version: string,
+  board: Board,
+  signals: ReturnType<typeof endSignals>,
+): Promise<Place | undefined> {
+  let goOn: (place: Place) => void = () => undefined;
+  const leaving = new Promise<Place>((resolve) => {
+    goOn = resolve;
+  });
+  const ending = new AbortController();
+  const session = await Session.open({ ...wanted, version, shared: true, board }, board.emit, signals.signal);
+  const inbound = inboundOf(session, wanted, version, ending.signal);
+  const holds = new Holds(inbound.context, inbound.guard);
+  takeHoldActions(board, holds, inbound.context);
+  const closeForwards = takeForwardActions(board, session);
+  board.onAction('switch', ({ context, namespace }) => {
+    goOn({ context: context ?? wanted.context, namespace: namespace ?? undefined });
+    return {};
+  });
+  const next = await Promise.race([session.ended, signals.received, leaving]);
+  ending.abort();
+  const left = await holds.releaseAll();
+  if (left === undefined) inbound.dismiss();
+  await closeForwards();
+  await session.close(typeof next === 'string' ? next : `on to ${next.namespace ?? next.context ?? 'another place'}`);
+  if (left !== undefined) throw asKtError(left);
+  return typeof next === 'string' ? undefined : next;
 }

@@ -1,7 +1,9 @@
 // `kt exchange`, `kt mesh` and `kt preview`: takes or makes Services and holds them until a signal ends it. What it does is modes/hold.ts.
 import type { TakeoverKind, TakeoverPlan } from '../../cluster/takeover/types.ts';
 import { asKtError } from '../../errors.ts';
-import { type Held, type HoldContext, hold, type PlannedHold, planHolds } from '../../modes/hold.ts';
+import type { HoldContext, PlannedHold } from '../../modes/hold.ts';
+import { Holds, takeHoldActions } from '../../modes/session-actions.ts';
+import { Board } from '../../session/board.ts';
 import { endSignals } from '../end-signals.ts';
 import { holdRequests } from '../hold-options.ts';
 import { openInbound } from '../inbound.ts';
@@ -15,19 +17,24 @@ export const mesh = (args: Arguments, version: string): Promise<number> => run(a
 async function run(args: Arguments, version: string, kind: TakeoverKind): Promise<number> {
   const output = outputOf(args);
   const signals = endSignals();
+  const board = new Board(output.event);
   try {
     const requests = holdRequests(args, kind);
-    const inbound = await openInbound(sessionArguments(args), version, output.event, signals.signal);
+    const inbound = await openInbound(sessionArguments(args), version, board, signals.signal);
     try {
-      // All are checked before the first is changed.
-      const planned = await planHolds(inbound.context, requests);
+      const holds = new Holds(inbound.context, inbound.guard);
+      const planned = await holds.plan(requests);
       if (args['plan'] === true)
         return showPlans(
           planned.map(({ plan }) => plan),
           output,
         );
-      inbound.guard();
-      await holdAll(inbound.context, planned, signals.received);
+      takeHoldActions(board, holds, inbound.context);
+      // Nobody can see and ask this session then; what it is for works.
+      await board
+        .listen()
+        .catch((error: unknown) => board.emit({ type: 'warning', message: asKtError(error).message }));
+      await holdAll(inbound.context, holds, planned, Promise.race([signals.received, board.ended]));
       inbound.dismiss();
       return 0;
     } finally {
@@ -36,22 +43,27 @@ async function run(args: Arguments, version: string, kind: TakeoverKind): Promis
   } catch (error) {
     return output.failure(error);
   } finally {
+    board.close();
     signals.dispose();
   }
 }
 
 /** Holds all until `ended`; whatever happens, each one is given up. Rejects with the first error. */
-async function holdAll(context: HoldContext, planned: readonly PlannedHold[], ended: Promise<string>): Promise<void> {
-  const held: Held[] = [];
+async function holdAll(
+  { emit }: HoldContext,
+  holds: Holds,
+  planned: readonly PlannedHold[],
+  ended: Promise<string>,
+): Promise<void> {
   let failure: unknown;
   try {
-    for (const one of planned) held.push(await hold(context, one));
-    context.emit({ type: 'ended', reason: await ended });
+    for (const one of planned) await holds.hold(one);
+    emit({ type: 'ended', reason: await ended });
   } catch (error) {
     failure = error;
   }
-  const results = await Promise.allSettled(held.map((one) => one.release()));
-  failure ??= results.find((result) => result.status === 'rejected')?.reason;
+  const left = await holds.releaseAll();
+  failure ??= left;
   if (failure !== undefined) throw asKtError(failure);
 }
 

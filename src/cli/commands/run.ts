@@ -6,6 +6,7 @@ import { KtError } from '../../errors.ts';
 import { type Held, type HoldRequest, hold, planHolds } from '../../modes/hold.ts';
 import { runCommand } from '../../modes/run.ts';
 import { openWorkload, type WorkloadRequest } from '../../modes/workload/open.ts';
+import { Board } from '../../session/board.ts';
 import { ask, findSession } from '../../session/control-client.ts';
 import type { EventSink, SessionEvent } from '../../session/events.ts';
 import { type JoinInfo, Session } from '../../session/session.ts';
@@ -67,7 +68,7 @@ export async function runProgram(args: Arguments, version: string): Promise<numb
     if (requests.length > 0) {
       const signals = endSignals();
       try {
-        inbound = await openInbound(wanted, version, output.event, signals.signal);
+        inbound = await openInbound(wanted, version, new Board(output.event), signals.signal);
         await holdForProgram(inbound, requests, held);
       } finally {
         signals.dispose();

@@ -1,20 +1,38 @@
 // `kt status`: every session of this user on this laptop, asked over their local sockets. Exit code 1 where there is none.
 import { findSessions } from '../../session/control-client.ts';
+import type { HeldService } from '../../session/state.ts';
 import type { Arguments } from '../options.ts';
 import { outputOf } from '../output.ts';
 
 export async function status(args: Arguments): Promise<number> {
   const output = outputOf(args);
   const sessions = (await findSessions()).map((one) => one.status);
-  const lines = sessions.map((one) => {
+  const lines = sessions.flatMap((one) => {
     const agent = one.agent ? `agent ${one.agent}` : (one.mode ?? 'opening');
     const link = one.link === 'down' ? `link DOWN: ${one.linkReason ?? ''}` : `link ${one.link}`;
     const forwards = (one.forwards ?? [])
       .map(({ local, remote, protocol }) => `${local} → ${remote}${protocol === 'UDP' ? ' (UDP)' : ''}`)
       .join(', ');
-    const listens = forwards === '' ? `proxy ${one.proxy ?? '?'}  dns ${one.dns ?? '?'}` : forwards;
-    return `${one.namespace ?? '?'} (${one.context ?? '?'})  ${listens}  ${agent}  ${link}  pid ${one.pid}`;
+    const place = `${one.namespace ?? '?'} (${one.context ?? '?'})`;
+    const held = (one.holds ?? []).map(holdLine);
+    // `kt exchange` in a terminal of its own: no proxy, no link of its own.
+    if (one.mode === null && held.length > 0) return [`${place}  pid ${one.pid}`, ...held];
+    const listens =
+      one.proxy === null && forwards !== '' ? forwards : `proxy ${one.proxy ?? '?'}  dns ${one.dns ?? '?'}`;
+    const also = one.proxy !== null && forwards !== '' ? [`  forwards ${forwards}`] : [];
+    return [`${place}  ${listens}  ${agent}  ${link}  pid ${one.pid}`, ...also, ...held];
   });
   output.result(sessions, sessions.length === 0 ? ['no session; start one with: kt connect'] : lines);
   return sessions.length === 0 ? 1 : 0;
+}
+
+function holdLine({ service, kind, mark, ports, link, linkReason, evictedBy }: HeldService): string {
+  const to = ports.map(({ port, local, protocol }) => `${port} → :${local}${protocol === 'UDP' ? ' (UDP)' : ''}`);
+  const state =
+    evictedBy === null
+      ? link === 'up'
+        ? 'to this laptop'
+        : `link DOWN: ${linkReason ?? ''}; the original pods answer`
+      : `taken over by ${evictedBy}`;
+  return `  ${kind} ${service}  ${mark === null ? '' : `${mark}  `}${to.join(', ')}  ${state}`;
 }

@@ -1,12 +1,5 @@
-// An overview as lines for a terminal. Pure. The data itself is modes/birdseye/types.ts. Called by commands/birdseye.ts.
-import type {
-  Connector,
-  Overview,
-  Person,
-  ServiceLine,
-  ServiceState,
-  ServiceUser,
-} from '../../modes/birdseye/types.ts';
+// An overview as lines for a terminal. Pure. The data itself is session/overview.ts. Called by commands/birdseye.ts.
+import type { Connector, Overview, Person, ServiceLine, ServiceState, ServiceUser } from '../../session/overview.ts';
 
 export interface BirdseyeOptions {
   readonly sortBy: 'status' | 'name';

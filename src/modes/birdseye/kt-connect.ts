@@ -3,7 +3,7 @@
 // Called by overview.ts.
 import { selects } from '../../cluster/takeover/objects.ts';
 import type { ServiceObject } from '../../cluster/takeover/types.ts';
-import type { Connector, ServiceState, ServiceUser } from './types.ts';
+import type { Connector, ServiceState, ServiceUser } from '../../session/overview.ts';
 
 /** The part of a Kubernetes Pod (v1) that counts here. */
 export interface PodTrace {

@@ -10,6 +10,7 @@ import type { ServiceObject } from '../../cluster/takeover/types.ts';
 import { asKtError } from '../../errors.ts';
 import type { Holder } from '../../netstack/link/control.codec.ts';
 import { IngressLink } from '../../session/inbound/ingress-link.ts';
+import type { Connector, Overview, ServiceLine, ServiceState, ServiceUser } from '../../session/overview.ts';
 import {
   isKtConnectHelper,
   KT_CONNECT_LABEL,
@@ -17,7 +18,6 @@ import {
   ktConnectState,
   type PodTrace,
 } from './kt-connect.ts';
-import type { Connector, Overview, ServiceLine, ServiceState, ServiceUser } from './types.ts';
 
 /** Milliseconds for an agent's answer; longer would make an overview a wait. */
 const ASK_MS = 2_000;

@@ -122,6 +122,12 @@ export class Link {
     return this.#muxer.outstanding;
   }
 
+  /** Bytes on the transport until now. */
+  get traffic(): { readonly received: number; readonly sent: number } {
+    const { bytesReceived, bytesSent } = this.#muxer.stats;
+    return { received: bytesReceived, sent: bytesSent };
+  }
+
   /** Open streams without the control stream. */
   get streamCount(): number {
     return Math.max(0, this.#muxer.streamCount - 1);

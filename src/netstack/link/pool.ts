@@ -53,6 +53,8 @@ export class LinkPool {
   readonly #wanted: number;
   readonly #links: Link[] = [];
   readonly #retired = new Set<Link>();
+  /** Of links that are gone. */
+  readonly #past = { received: 0, sent: 0 };
   readonly #parked = new Set<Parked>();
   readonly #ended = new AbortController();
   #connecting = false;
@@ -87,6 +89,22 @@ export class LinkPool {
 
   get links(): readonly Link[] {
     return this.#links;
+  }
+
+  /** Bytes of all links until now, and the streams that are open. */
+  get traffic(): { readonly received: number; readonly sent: number; readonly streams: number } {
+    const sum = { ...this.#past, streams: 0 };
+    for (const link of [...this.#links, ...this.#retired]) {
+      sum.received += link.traffic.received;
+      sum.sent += link.traffic.sent;
+      sum.streams += link.streamCount;
+    }
+    return sum;
+  }
+
+  /** Round trip to the agent in milliseconds, over the link that new streams take. Rejects with LINK_LOST where there is none. */
+  ping(): Promise<number> {
+    return this.#best()?.ping() ?? Promise.reject(new KtError('LINK_LOST', 'no link'));
   }
 
   /** The link with the fewest bytes outstanding. Parks while there is none; rejects with LINK_PARKED, or CANCELLED on `signal`. */
@@ -219,8 +237,11 @@ export class LinkPool {
   }
 
   #lost(link: Link, error: KtError): void {
-    this.#retired.delete(link);
     const at = this.#links.indexOf(link);
+    if (this.#retired.delete(link) || at !== -1) {
+      this.#past.received += link.traffic.received;
+      this.#past.sent += link.traffic.sent;
+    }
     if (at === -1) return;
     this.#links.splice(at, 1);
     if (this.#ended.signal.aborted) return;

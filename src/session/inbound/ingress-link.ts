@@ -9,6 +9,7 @@ import { asKtError, KtError } from '../../errors.ts';
 import type { AgentLine, Holder, LaptopLine, Rule } from '../../netstack/link/control.codec.ts';
 import { Link } from '../../netstack/link/link.ts';
 import { type LinkHooks, LinkPool } from '../../netstack/link/pool.ts';
+import type { Flow } from '../meter.ts';
 import { userName } from '../who.ts';
 import { LocalPort } from './local-port.ts';
 import { serveInbound } from './serve-inbound.ts';
@@ -52,6 +53,7 @@ export class IngressLink {
   /** Told with the first rules only: later links must not take back what somebody took from us. */
   #takeOver: boolean;
   #seq = 0;
+  #inbound = 0;
 
   constructor(options: IngressLinkOptions) {
     this.#options = options;
@@ -81,6 +83,15 @@ export class IngressLink {
 
   get up(): boolean {
     return this.#pool.up;
+  }
+
+  /** For session/meter.ts. */
+  get flow(): Flow {
+    return {
+      service: this.#options.service,
+      ping: () => this.#pool.ping(),
+      traffic: () => ({ ...this.#pool.traffic, inbound: this.#inbound }),
+    };
   }
 
   /** Who holds rules at the agent. Rejects where there is no link. */
@@ -142,6 +153,7 @@ export class IngressLink {
           onDrain: hooks.onDrain,
           onLine: (line) => this.#onLine(line),
           onStream: (stream, header) => {
+            this.#inbound += 1;
             this.#options.onStream?.(header.peer, header.rule);
             void serveInbound(stream, header, this.#locals.get(header.rule));
           },

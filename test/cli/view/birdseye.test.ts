@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { arrange, birdseyeLines } from '../../../src/cli/view/birdseye.ts';
-import type { Overview, ServiceLine } from '../../../src/modes/birdseye/types.ts';
+import type { Overview, ServiceLine } from '../../../src/session/overview.ts';
 
 const NOW = Date.parse('2026-01-01T03:00:00Z');
 const service = (name: string, more: Partial<ServiceLine> = {}): ServiceLine => ({

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { encodeJournal } from '../../../src/cluster/takeover/journal.ts';
 import { birdseye } from '../../../src/modes/birdseye/overview.ts';
-import type { Overview } from '../../../src/modes/birdseye/types.ts';
+import type { Overview } from '../../../src/session/overview.ts';
 import { apiFor, startFakeApi, statusBody } from '../../cluster/support/fake-api.ts';
 
 const journal = (kind: 'exchange' | 'mesh'): string =>

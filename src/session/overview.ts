@@ -1,5 +1,5 @@
-// What `kt birdseye` tells of a namespace, as it is printed with --output json. Types only.
-// Made by overview.ts and kt-connect.ts, shown by cli/view/birdseye.ts.
+// What `kt birdseye` and the screen tell of a namespace, as it is printed with --output json. Types only.
+// Made by modes/birdseye, shown by cli/view/birdseye.ts and the screen.
 
 export type ServiceState = 'normal' | 'exchanged' | 'meshed' | 'previewing';
 
