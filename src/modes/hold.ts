@@ -18,7 +18,7 @@ import type { EventSink } from '../session/events.ts';
 import { IngressLink } from '../session/inbound/ingress-link.ts';
 import { connectLocal } from '../session/inbound/local-port.ts';
 import type { Meter } from '../session/meter.ts';
-import { userName } from '../session/who.ts';
+import { shownName } from '../session/who.ts';
 import { recoverService } from './recover.ts';
 
 export interface HoldContext {
@@ -119,7 +119,7 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
   const uncount = context.meter?.add(link.flow);
   let releasing: Promise<void> | undefined;
   const keeping = new AbortController();
-  const owner = { session, version, user: userName(), host: hostname() };
+  const owner = { session, version, user: shownName(), host: hostname() };
   const release = (): Promise<void> => {
     // First, or it would take again what is being given back.
     keeping.abort();

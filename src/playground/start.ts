@@ -50,7 +50,7 @@ export interface PlaygroundOptions {
 }
 
 export interface Playground {
-  /** Path of the kubeconfig (0600). Contexts: dev (current), reader, forwarder, expired, admin. */
+  /** Path of the kubeconfig (0600). Contexts: dev (current), ana, leo, reader, forwarder, expired, admin. */
   readonly kubeconfig: string;
   /** https://127.0.0.1:PORT */
   readonly server: string;

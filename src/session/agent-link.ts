@@ -12,7 +12,7 @@ import { asKtError, KtError } from '../errors.ts';
 import { Link } from '../netstack/link/link.ts';
 import type { LinkHooks } from '../netstack/link/pool.ts';
 import type { EventSink } from './events.ts';
-import { userName } from './who.ts';
+import { shownName } from './who.ts';
 
 /** Milliseconds for one attempt to open a link; a stalled line must not hold an attempt for longer. */
 const ATTEMPT_MS = 8_000;
@@ -135,7 +135,7 @@ export class AgentLink {
   async #make(signal: AbortSignal): Promise<Agent> {
     if (this.#closed) throw new KtError('CANCELLED', 'the session ended');
     const { namespace, startLimitMs, ...rest } = this.#settings;
-    const username = userName();
+    const username = shownName();
     const agent: Agent = {
       name: agentPodName(username, randomBytes(4).toString('hex')),
       token: randomBytes(32).toString('base64url'),

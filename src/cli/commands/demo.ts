@@ -7,11 +7,14 @@ import { outputOf } from '../output.ts';
 export async function demo(args: Arguments, version: string): Promise<number> {
   const output = outputOf(args);
   const signals = endSignals();
+  const { json, event: emit } = output;
+  // The demo tells these in its own words, in the midst of others. NDJSON has standard output for itself.
+  const told = new Set(['ready', 'holding', 'ended']);
   try {
     return await runDemo({
       version,
-      emit: output.event,
-      say: (line) => process.stdout.write(`${line}\n`),
+      emit: json ? emit : (event) => (told.has(event.type) ? undefined : emit(event)),
+      say: (line) => (json ? process.stderr : process.stdout).write(`${line}\n`),
       signal: signals.signal,
       until: args['once'] === true ? undefined : signals.received,
     });

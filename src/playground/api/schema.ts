@@ -188,10 +188,22 @@ function withoutNulls(value: unknown, depth = 0): unknown {
   return Object.fromEntries(entries.map(([name, field]) => [name, withoutNulls(field, depth + 1)]));
 }
 
+const isEmpty = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+
+/** `omitempty` of Go: maps and lists of the metadata, and a Service's selector, are not there when nothing is in them. */
+function withoutEmpties(type: ResourceType, manifest: Manifest): Manifest {
+  const filled = <T extends object>(part: T, names: readonly string[]): T =>
+    Object.fromEntries(Object.entries(part).filter(([name, value]) => !names.includes(name) || !isEmpty(value))) as T;
+  const metadata = filled(manifest.metadata, ['labels', 'annotations', 'ownerReferences', 'finalizers']);
+  const { spec } = manifest as { spec?: object };
+  return { ...manifest, metadata, ...(type === SERVICES && spec ? { spec: filled(spec, ['selector']) } : {}) };
+}
+
 /** The object without its null fields. Throws 400 where a field has another type than Kubernetes gives it. */
 export function shaped(type: ResourceType, manifest: Manifest): Manifest {
   const result = v.safeParse(SCHEMAS.get(type) ?? anything, manifest);
-  if (result.success) return (type === EVENTS ? manifest : withoutNulls(manifest)) as Manifest;
+  if (result.success) return type === EVENTS ? manifest : withoutEmpties(type, withoutNulls(manifest) as Manifest);
   const [issue] = result.issues;
   const path = v.getDotPath(issue) ?? '';
   throw badRequest(

@@ -1,6 +1,7 @@
 // Who may do what in the playground: bearer tokens made at start, and rules in the shape of RBAC. Each user is there to show one of
-// kt's messages: `dev` (everything kt needs), `reader` (looks only), `forwarder` (port-forward, creates nothing), `expired` (401),
-// `admin` (everything). The rules of the first three are those of an ordinary team: rights in two namespaces, none beyond.
+// kt's messages: `dev`, `ana` and `leo` (everything kt needs; three, because a Service may be shared), `reader` (looks only),
+// `forwarder` (port-forward, creates nothing), `expired` (401), `admin` (everything).
+// The rules of all but the last are those of an ordinary team: rights in two namespaces, none beyond.
 import { randomBytes } from 'node:crypto';
 import { ApiError, unauthorized } from './status.ts';
 
@@ -27,6 +28,7 @@ export interface User {
   readonly rules: ReadonlyMap<string, readonly Rule[]>;
 }
 
+const DEVELOPERS = ['dev', 'ana', 'leo'];
 const LOOK = ['get', 'list', 'watch'];
 const WORKLOADS = [
   'pods',
@@ -97,7 +99,7 @@ export class Users {
       rules: new Map(where.map((namespace) => [namespace, rules])),
     });
     this.#all = [
-      user('dev', ['developers'], DEV),
+      ...DEVELOPERS.map((name) => user(name, ['developers'], DEV)),
       user('reader', [], READER),
       user('forwarder', [], FORWARDER),
       user('expired', [], []),

@@ -15,14 +15,16 @@ const block = Buffer.alloc(64 * 1024, 'x');
 
 function passedOn(headers) {
   const names = Object.keys(headers).filter(
-    (key) => key.startsWith('x-') || key === 'baggage' || key === 'traceparent',
+    (key) => key.startsWith('x-') || key === 'baggage' || key === 'traceparent' || key === 'tracestate',
   );
   return Object.fromEntries(names.map((name) => [name, headers[name]]));
 }
 
 async function askNext(headers) {
   try {
-    const response = await fetch(NEXT, { headers: passedOn(headers), signal: AbortSignal.timeout(5000) });
+    // A connection of its own each time: one that is kept alive would stay with the pod that answered first (docs/exchange.md).
+    const sent = { ...passedOn(headers), connection: 'close' };
+    const response = await fetch(NEXT, { headers: sent, signal: AbortSignal.timeout(5000) });
     return await response.json();
   } catch (error) {
     return { error: String(error.cause?.code ?? error.message), url: NEXT };

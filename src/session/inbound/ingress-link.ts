@@ -10,7 +10,7 @@ import type { AgentLine, Holder, LaptopLine, Rule } from '../../netstack/link/co
 import { Link } from '../../netstack/link/link.ts';
 import { type LinkHooks, LinkPool } from '../../netstack/link/pool.ts';
 import type { Flow } from '../meter.ts';
-import { userName } from '../who.ts';
+import { shownName } from '../who.ts';
 import { LocalPort } from './local-port.ts';
 import { serveInbound } from './serve-inbound.ts';
 
@@ -141,7 +141,7 @@ export class IngressLink {
         { namespace, pod: pod.metadata.name, port: linkPort },
         { signal: limit },
       );
-      const identity = { token: this.#token, version, session, user: userName(), host: hostname() };
+      const identity = { token: this.#token, version, session, user: shownName(), host: hostname() };
       const link = await Link.open(
         transport,
         identity,
