@@ -8,7 +8,7 @@ import type { Board } from '../session/board.ts';
 import { Janitor } from '../session/janitor.ts';
 import { Meter } from '../session/meter.ts';
 import type { Session } from '../session/session.ts';
-import { userName } from '../session/who.ts';
+import { shownName } from '../session/who.ts';
 import type { SessionArguments } from './options.ts';
 
 export interface Inbound {
@@ -38,7 +38,7 @@ export async function openInbound(
     context,
     as: user,
     server,
-    user: userName(),
+    user: shownName(),
     host: hostname(),
     since: new Date().toISOString(),
   });

@@ -12,7 +12,7 @@ import { type Listeners, openListeners } from './listeners.ts';
 import { Meter } from './meter.ts';
 import { checkRights, type Reach, reach } from './reach.ts';
 import type { SessionState } from './state.ts';
-import { userName } from './who.ts';
+import { shownName } from './who.ts';
 
 export interface SessionOptions {
   readonly version: string;
@@ -184,7 +184,7 @@ export class Session {
       context: cluster.context,
       as: cluster.config.user,
       server: cluster.config.server,
-      user: userName(),
+      user: shownName(),
       host: hostname(),
       since: new Date().toISOString(),
     });
