@@ -2,7 +2,7 @@
 // Tests only.
 import { once } from 'node:events';
 import http from 'node:http';
-import type { Json, PlaygroundClient } from './playground-client.ts';
+import type { PlaygroundClient } from './playground-client.ts';
 
 export async function podOf(client: PlaygroundClient, app: string): Promise<string> {
   const list = await client.get(`/api/v1/namespaces/shop/pods?labelSelector=app%3D${app}`);
@@ -27,7 +27,7 @@ export async function ask(
 /** The names of those who answered, from the gateway on. */
 export async function chain(client: PlaygroundClient, headers: Record<string, string> = {}): Promise<string[]> {
   const names: string[] = [];
-  const first = JSON.parse((await ask(client, await podOf(client, 'gateway'), '/', headers)).text) as Json;
+  const first = JSON.parse((await ask(client, await podOf(client, 'gateway'), '/', headers)).text);
   for (let one = first; one?.name !== undefined; one = one.next) names.push(one.name);
   return names;
 }

@@ -5,13 +5,15 @@ import { createServer } from 'node:http';
 const passedOn = (headers) =>
   Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('x-') || name === 'baggage'));
 
-const server = createServer(async (request, response) => {
-  try {
-    const next = await fetch('http://stock:8080/', { headers: passedOn(request.headers) });
-    const answer = { name: 'orders', place: 'on this laptop', url: request.url, next: await next.json() };
-    response.writeHead(200, { 'content-type': 'application/json' }).end(`${JSON.stringify(answer)}\n`);
-  } catch (error) {
-    response.writeHead(502).end(`${error.cause ?? error}\n`);
-  }
+async function orders(request) {
+  const next = await fetch('http://stock:8080/', { headers: passedOn(request.headers) });
+  return { name: 'orders', place: 'on this laptop', url: request.url, next: await next.json() };
+}
+
+const server = createServer((request, response) => {
+  orders(request).then(
+    (body) => response.writeHead(200, { 'content-type': 'application/json' }).end(`${JSON.stringify(body)}\n`),
+    (error) => response.writeHead(502).end(`${error.cause ?? error}\n`),
+  );
 });
 server.listen(0, '127.0.0.1', () => console.log(server.address().port));
