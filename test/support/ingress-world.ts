@@ -100,6 +100,11 @@ export class IngressWorld {
     return this.#listeners?.connections() ?? 0;
   }
 
+  /** Bytes that wait at the agent for somebody to read them. */
+  get heldBytes(): number {
+    return this.#listeners?.heldBytes() ?? 0;
+  }
+
   /** Callers over UDP that the agent knows. */
   get flows(): number {
     return this.#listeners?.flows() ?? 0;

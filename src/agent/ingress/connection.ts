@@ -7,7 +7,7 @@ import { joinStreams } from '../../netstack/stream/pump.ts';
 import { reset } from '../../netstack/stream/reset.ts';
 import { protocolOf } from './http1.codec.ts';
 import { serveHttp1 } from './http1.ts';
-import { serveHttp2 } from './http2.ts';
+import { type Http2Limits, serveHttp2 } from './http2.ts';
 import { peerOfSocket } from './peer.ts';
 import type { Upstreams } from './upstreams.ts';
 
@@ -19,9 +19,15 @@ const FIRST_BYTES_MS = 50;
 /** Milliseconds for the first line, once it has begun. Text that looks like a method but waits for an answer (`PING`) is served as what it is then. */
 const FIRST_LINE_MS = 3_000;
 
-export interface FirstLimits {
+export interface ConnectionLimits extends Http2Limits {
   readonly firstBytesMs?: number;
   readonly firstLineMs?: number;
+}
+
+/** What a port's callers do, as far as it was seen: the agent learns it, so that only the first one of a port waits for nothing. */
+export interface Habit {
+  /** The last time that somebody spoke, it was the server. */
+  serverSpeaksFirst: boolean;
 }
 
 interface First {
@@ -37,14 +43,21 @@ interface Way {
 }
 
 /** Serves it to its end. Never rejects. `client` is paused and has an 'error' listener. */
-export async function serveConnection(client: Socket, upstreams: Upstreams, limits: FirstLimits = {}): Promise<void> {
+export async function serveConnection(
+  client: Socket,
+  upstreams: Upstreams,
+  habit: Habit = { serverSpeaksFirst: false },
+  limits: ConnectionLimits = {},
+): Promise<void> {
   const { firstBytesMs = FIRST_BYTES_MS, firstLineMs = FIRST_LINE_MS } = limits;
   let way: Way | undefined;
-  let first = await firstBytes(client, { beginMs: firstBytesMs, lineMs: firstLineMs });
+  const beginMs = habit.serverSpeaksFirst ? 0 : firstBytesMs;
+  let first = await firstBytes(client, { beginMs, lineMs: firstLineMs });
+  if (first?.protocol !== undefined) habit.serverSpeaksFirst = false;
   if (first?.protocol === undefined && !client.destroyed) {
     way = await connectRaw(client, upstreams);
     if (way === undefined) return undefined;
-    first = await whoSpeaks(client, way.upstream, firstLineMs);
+    first = await whoSpeaks(client, way.upstream, firstLineMs, habit);
   }
   if (first === undefined || client.destroyed) return void way?.upstream.destroy();
   const { protocol, early } = first;
@@ -52,7 +65,7 @@ export async function serveConnection(client: Socket, upstreams: Upstreams, limi
     // Requests are decided one by one: a connection to the laptop was for the whole.
     if (way?.origin === false) way.upstream.destroy();
     const origin = way?.origin ? way.upstream : undefined;
-    return protocol === 'http1' ? serveHttp1(client, upstreams, origin) : serveHttp2(client, upstreams, origin);
+    return protocol === 'http1' ? serveHttp1(client, upstreams, origin) : serveHttp2(client, upstreams, origin, limits);
   }
   way ??= await connectRaw(client, upstreams);
   if (way === undefined) return undefined;
@@ -123,7 +136,7 @@ function firstBytes(client: Socket, { beginMs, lineMs, signal }: FirstOptions): 
 }
 
 /** Whose bytes come first; those of the upstream, or its end, mean a protocol in which servers speak first. */
-async function whoSpeaks(client: Socket, upstream: Duplex, lineMs: number): Promise<First | undefined> {
+async function whoSpeaks(client: Socket, upstream: Duplex, lineMs: number, habit: Habit): Promise<First | undefined> {
   const server = new AbortController();
   const speaks = (): void => server.abort();
   const events = ['readable', 'end', 'close'] as const;
@@ -132,5 +145,6 @@ async function whoSpeaks(client: Socket, upstream: Duplex, lineMs: number): Prom
   const first = await firstBytes(client, { lineMs, signal: server.signal });
   // A 'readable' listener keeps a stream from flowing.
   for (const event of events) upstream.off(event, speaks);
+  habit.serverSpeaksFirst = upstream.readableLength > 0;
   return first;
 }

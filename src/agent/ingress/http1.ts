@@ -3,11 +3,13 @@
 // connection per caller's connection; a new stream to the laptop for each request, because its yes is the proof that it is there.
 //
 // The ways it ends: (1) either side asked for it: FIN behind the answer; (2) raw from some point on (Upgrade, CONNECT, what can't be read);
-// (3) the laptop refuses before it got a byte: no end, the origin answers (fail-open); (4) the laptop goes away before its answer: 502;
+// (3) the laptop refuses before it got a byte: no end, the origin answers (fail-open); (4) the laptop goes away before its answer: the origin
+// answers what may be asked twice, else 502;
 // (5) the origin goes away: the caller sees FIN or RST as the origin sent it; (6) idle for long, or asked to leave while idle.
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { KtError } from '../../errors.ts';
 import { closeGently } from '../../netstack/stream/close-gently.ts';
 import { joinStreams } from '../../netstack/stream/pump.ts';
 import { reset } from '../../netstack/stream/reset.ts';
@@ -86,6 +88,7 @@ class Http1Connection {
 
   start(): void {
     const client = this.#client;
+    this.#upstreams.holds?.(() => this.#held.length);
     const forget = this.#upstreams.onDrain?.(() => this.#askToLeave());
     client.once('close', () => {
       forget?.();
@@ -249,6 +252,10 @@ class Http1Connection {
     }
     if (outcome.kind === 'fault')
       return outcome.begun ? this.#abort() : this.#refuse(400, outcome.fault.message, closingMs);
+    // The laptop is gone with its link: what does no more when it is done twice, the original pods do (fail-open). An app that broke its own
+    // connection is another matter: whoever debugs it wants to see that.
+    if (!outcome.begun && !toOrigin && isLinkLoss(outcome.error) && isRepeatable(request))
+      return this.#open(undefined, (fresh) => this.#begin(request, this.#takeHeld(), fresh));
     if (!outcome.begun && !toOrigin)
       return this.#refuse(502, 'the laptop that took this request went away before it answered', closingMs);
     if (!outcome.begun && side.served > 0 && isRepeatable(request)) {
@@ -316,3 +323,6 @@ class Http1Connection {
 
 const isRepeatable = ({ head, body }: ExchangeRequest): boolean =>
   IDEMPOTENT.has(head.method) && body.kind === 'length' && body.bytes === 0;
+
+const isLinkLoss = (error: Error | undefined): boolean =>
+  error instanceof KtError && (error.code === 'LINK_LOST' || error.code === 'LINK_DEAD');

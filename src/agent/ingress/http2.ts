@@ -14,6 +14,7 @@ import {
 } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { KtError } from '../../errors.ts';
 import { peerOfSocket, plainAddress } from './peer.ts';
 import type { Claim, Upstreams } from './upstreams.ts';
 
@@ -22,32 +23,51 @@ const PROVE_AFTER_MS = 1_000;
 const PROVE_MS = 2_000;
 /** Requests of one connection at once: what gRPC servers allow at most. */
 const STREAMS_MAX = 1_000;
-const SETTINGS = { initialWindowSize: 1024 * 1024, maxConcurrentStreams: STREAMS_MAX, enablePush: false };
+/** Bytes of a request or an answer that may wait for a slow reader. Enough for 2 Gbit/s within a cluster. */
+const WINDOW_BYTES = 256 * 1024;
+const SETTINGS = { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: STREAMS_MAX, enablePush: false };
 
 const { HTTP2_HEADER_STATUS, NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_FLAG_END_STREAM } =
   constants;
 
+export interface Http2Limits {
+  readonly proveAfterMs?: number;
+  readonly proveMs?: number;
+}
+
 /** Serves the connection to its end. The preface is still unread in `client`. Never rejects. */
-export async function serveHttp2(client: Socket, upstreams: Upstreams, origin: Duplex | undefined): Promise<void> {
-  const connection = new Http2Connection(client, upstreams, origin);
+export async function serveHttp2(
+  client: Socket,
+  upstreams: Upstreams,
+  origin: Duplex | undefined,
+  limits: Http2Limits = {},
+): Promise<void> {
+  const connection = new Http2Connection(client, upstreams, origin, limits);
   await connection.closed;
 }
 
 class Http2Connection {
   readonly closed: Promise<void>;
   readonly #upstreams: Upstreams;
+  readonly #limits: Http2Limits;
   readonly #peer: string;
   readonly #address: string;
   readonly #server: Http2Server;
-  readonly #laptops = new Map<string, { session: ClientHttp2Session; provenAt: number }>();
+  readonly #laptops = new Map<string, LaptopSession>();
+  /** To laptops and to the origin, those included that take nothing new. */
+  readonly #sessions = new Set<ClientHttp2Session>();
+  readonly #relayed = new Map<ServerHttp2Stream, ClientHttp2Stream>();
+  #ended = false;
   #dialled: Duplex | undefined;
   #origin: Promise<ClientHttp2Session> | undefined;
 
-  constructor(client: Socket, upstreams: Upstreams, origin: Duplex | undefined) {
+  constructor(client: Socket, upstreams: Upstreams, origin: Duplex | undefined, limits: Http2Limits) {
     this.#upstreams = upstreams;
+    this.#limits = limits;
     this.#address = plainAddress(client.remoteAddress ?? 'unknown');
     this.#peer = peerOfSocket(client);
     this.#dialled = origin;
+    upstreams.holds?.(() => this.#held());
     this.#server = createServer({ settings: SETTINGS });
     this.closed = new Promise((resolve) => {
       client.once('close', () => {
@@ -86,7 +106,15 @@ class Http2Connection {
       stream.respond({ [HTTP2_HEADER_STATUS]: 503 }, { endStream: true });
       return;
     }
-    relay(stream, session, { ...headers, 'x-forwarded-for': forwardedFor(headers, this.#address) }, whole);
+    const request = relay(
+      stream,
+      session,
+      { ...headers, 'x-forwarded-for': forwardedFor(headers, this.#address) },
+      whole,
+    );
+    if (request === undefined) return;
+    this.#relayed.set(stream, request);
+    stream.once('close', () => this.#relayed.delete(stream));
   }
 
   /** A session with the laptop that was heard of lately. Rejects where the laptop refuses or is silent. */
@@ -94,19 +122,34 @@ class Http2Connection {
     // Two rules of one session may lead to two local ports.
     const key = `${claim.session} ${claim.rule}`;
     const kept = this.#laptops.get(key);
-    if (kept && !kept.session.closed && !kept.session.destroyed) {
-      if (performance.now() - kept.provenAt < PROVE_AFTER_MS || (await answers(kept.session))) {
-        kept.provenAt = performance.now();
-        return kept.session;
+    if (kept) {
+      const session = await kept.session;
+      if (isUsable(session)) {
+        if (await kept.lives()) return session;
+        throw new KtError('DIAL_TIMEOUT', 'the laptop does not answer');
       }
-      kept.session.destroy();
     }
-    const session = open(await this.#upstreams.openLaptop(claim, this.#peer));
-    this.#laptops.set(key, { session, provenAt: performance.now() });
-    return session;
+    // Somebody else may have opened one meanwhile.
+    let laptop = this.#laptops.get(key);
+    if (laptop === undefined || laptop === kept) {
+      laptop = new LaptopSession(
+        this.#upstreams.openLaptop(claim, this.#peer).then((stream) => this.#open(stream)),
+        this.#limits,
+      );
+      this.#laptops.set(key, laptop);
+      laptop.session.catch(() => this.#laptops.delete(key));
+    }
+    return laptop.session;
   }
 
-  #originSession(): Promise<ClientHttp2Session> {
+  async #originSession(): Promise<ClientHttp2Session> {
+    const kept = this.#origin;
+    if (kept) {
+      const session = await kept;
+      // An origin that says GOAWAY (a pod that ends) goes on with what it has and takes nothing new.
+      if (isUsable(session)) return session;
+      if (this.#origin === kept) this.#origin = undefined;
+    }
     this.#origin ??= this.#connectOrigin();
     return this.#origin;
   }
@@ -115,40 +158,98 @@ class Http2Connection {
     const dialled = this.#dialled?.destroyed === false ? this.#dialled : undefined;
     this.#dialled = undefined;
     try {
-      const session = open(dialled ?? (await this.#upstreams.openOrigin()));
-      session.once('close', () => {
-        this.#origin = undefined;
-      });
-      return session;
+      return this.#open(dialled ?? (await this.#upstreams.openOrigin()));
     } catch (error) {
       this.#origin = undefined;
       throw error;
     }
   }
 
+  #open(transport: Duplex): ClientHttp2Session {
+    const session = connect('http://upstream', { createConnection: () => transport, settings: SETTINGS });
+    session.on('error', () => undefined);
+    session.once('close', () => this.#sessions.delete(session));
+    this.#sessions.add(session);
+    if (this.#ended) session.destroy();
+    return session;
+  }
+
+  /** Bytes in the requests and answers that somebody does not read. */
+  #held(): number {
+    let sum = 0;
+    for (const [stream, request] of this.#relayed)
+      sum += stream.readableLength + stream.writableLength + request.readableLength + request.writableLength;
+    return sum;
+  }
+
   #end(): void {
+    this.#ended = true;
     this.#dialled?.destroy();
-    void this.#origin?.then((session) => session.destroy()).catch(() => undefined);
-    for (const { session } of this.#laptops.values()) session.destroy();
+    for (const session of this.#sessions) session.destroy();
     this.#server.close();
   }
 }
 
-function open(transport: Duplex): ClientHttp2Session {
-  const session = connect('http://upstream', { createConnection: () => transport, settings: SETTINGS });
-  session.on('error', () => undefined);
-  return session;
+/** A kept session with a laptop. */
+class LaptopSession {
+  readonly session: Promise<ClientHttp2Session>;
+  readonly #limits: Http2Limits;
+  #heardAt = performance.now();
+  /** Resolves true when a ping is answered, however late, false when the session is over. */
+  #asked: Promise<boolean> | undefined;
+  #silent = false;
+
+  constructor(session: Promise<ClientHttp2Session>, limits: Http2Limits) {
+    this.#limits = limits;
+    this.session = session;
+    session.then(
+      () => this.#heard(),
+      () => undefined,
+    );
+  }
+
+  /** It was heard of lately, or answers now. One that let somebody wait answers before anybody waits for it again. */
+  async lives(): Promise<boolean> {
+    const { proveAfterMs = PROVE_AFTER_MS, proveMs = PROVE_MS } = this.#limits;
+    if (performance.now() - this.#heardAt < proveAfterMs) return true;
+    this.#asked ??= this.#ask(await this.session);
+    if (this.#silent) return false;
+    const alive = await within(this.#asked, proveMs);
+    // What is open on it goes on: a program that stands at a breakpoint answers no pings.
+    if (!alive) this.#silent = this.#asked !== undefined;
+    return alive;
+  }
+
+  async #ask(session: ClientHttp2Session): Promise<boolean> {
+    const alive = await answers(session);
+    this.#asked = undefined;
+    this.#silent = false;
+    if (alive) this.#heard();
+    return alive;
+  }
+
+  #heard(): void {
+    this.#heardAt = performance.now();
+  }
 }
+
+const isUsable = (session: ClientHttp2Session): boolean => !session.closed && !session.destroyed;
 
 function answers(session: ClientHttp2Session): Promise<boolean> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(false), PROVE_MS);
-    const done = (alive: boolean): void => {
+    session.once('close', () => resolve(false));
+    if (!session.ping((error) => resolve(error === null))) resolve(false);
+  });
+}
+
+/** `answer`, or false after the time. */
+function within(answer: Promise<boolean>, limitMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), limitMs);
+    void answer.then((value) => {
       clearTimeout(timer);
-      resolve(alive);
-    };
-    session.once('close', () => done(false));
-    if (!session.ping((error) => done(error === null))) done(false);
+      resolve(value);
+    });
   });
 }
 
@@ -163,13 +264,13 @@ function relay(
   session: ClientHttp2Session,
   headers: IncomingHttpHeaders,
   whole: boolean,
-): void {
+): ClientHttp2Stream | undefined {
   let request: ClientHttp2Stream;
   try {
     request = session.request(headers, whole ? { endStream: true } : { endStream: false, waitForTrailers: true });
   } catch {
     stream.close(NGHTTP2_INTERNAL_ERROR);
-    return;
+    return undefined;
   }
   let sent: IncomingHttpHeaders | undefined;
   let received: IncomingHttpHeaders | undefined;
@@ -203,4 +304,5 @@ function relay(
   stream.on('close', () => {
     if (!request.destroyed) request.close(stream.rstCode === NGHTTP2_NO_ERROR ? NGHTTP2_CANCEL : stream.rstCode);
   });
+  return request;
 }

@@ -1,26 +1,30 @@
 // The ports of a taken Service: TCP and UDP listeners of the ingress agent, and the two ways that lead on from each (upstreams.ts).
 // Knows the rules' keeper (registry.machine.ts) and the links only as questions. Called by agent/main.ts.
-import { connect, createServer, type Server, type Socket, type TcpNetConnectOpts } from 'node:net';
+import { connect, createServer, type Server, type TcpNetConnectOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { KtError } from '../../errors.ts';
 import type { IngressConfig, IngressListener } from '../../netstack/link/ingress-config.codec.ts';
-import { type FirstLimits, serveConnection } from './connection.ts';
+import { reset } from '../../netstack/stream/reset.ts';
+import { Backlog, type BacklogLimits, type Held } from './backlog.ts';
+import { type ConnectionLimits, type Habit, serveConnection } from './connection.ts';
 import { type LaptopLink, OPENING_MS, openToLaptop, reachable } from './laptop.ts';
 import type { Registry } from './registry.machine.ts';
 import { listenUdp, type UdpListener } from './udp.ts';
 import type { Upstreams } from './upstreams.ts';
 
-/** Connections on one port; the pod's memory limit is 256 MiB and each one holds some 10 KiB. */
+/** Connections on all ports; the pod's memory limit is 256 MiB and each one holds some 10 KiB. */
 const CONNECTIONS_MAX = 8_192;
 /** Milliseconds for the origin Service to answer a connect. */
 const ORIGIN_MS = 10_000;
-const BUFFER_BYTES = 256 * 1024;
+/** Of each socket; a caller that stops reading holds twice as much and what was read last (backlog.ts bounds the sum). */
+const BUFFER_BYTES = 128 * 1024;
 /** Milliseconds of silence after which a caller's machine is asked whether it is still there; many are gone without a word. */
 const KEEP_ALIVE_MS = 60_000;
 
 /** Waits that tests make shorter; production takes the constants. */
-export interface IngressLimits extends FirstLimits {
+export interface IngressLimits extends ConnectionLimits, BacklogLimits {
   readonly openingMs?: number;
+  readonly connectionsMax?: number;
   readonly flowsMax?: number;
   readonly refusedMs?: number;
 }
@@ -39,6 +43,8 @@ export interface IngressListeners {
   /** Ports as they are: those that were asked for, or the system's choice for 0. */
   readonly ports: readonly number[];
   readonly connections: () => number;
+  /** Bytes that wait for callers and for those who serve them to read. */
+  readonly heldBytes: () => number;
   /** Callers over UDP. */
   readonly flows: () => number;
   /** Asks callers to leave: those that say nothing at once, the others with their next answer (`draining` is true by now). */
@@ -50,7 +56,9 @@ export interface IngressListeners {
 
 /** Listens on everything or rejects with LISTEN_FAILED. */
 export async function openIngress(context: IngressContext): Promise<IngressListeners> {
-  const sockets = new Set<Socket>();
+  const { log, limits = {} } = context;
+  const backlog = new Backlog(log, limits);
+  const connectionsMax = limits.connectionsMax ?? CONNECTIONS_MAX;
   const closers: (() => void)[] = [];
   const udps: UdpListener[] = [];
   const ports: number[] = [];
@@ -59,13 +67,13 @@ export async function openIngress(context: IngressContext): Promise<IngressListe
     for (const listener of context.config.listeners) {
       const upstreams = upstreamsOf(listener, context, drains);
       if (listener.protocol === 'UDP') {
-        const { log, limits = {} } = context;
         const udp = await listenUdp(listener, { upstreams, origin: context.config.origin, log, limits });
         // To the end: a datagram that comes late belongs to a flow that is there, as far as anybody knows.
         udps.push(udp);
         ports.push(udp.port);
         continue;
       }
+      const habit: Habit = { serverSpeaksFirst: false };
       const server = createServer(
         {
           allowHalfOpen: true,
@@ -76,22 +84,24 @@ export async function openIngress(context: IngressContext): Promise<IngressListe
           keepAliveInitialDelay: KEEP_ALIVE_MS,
         },
         (socket) => {
-          sockets.add(socket);
-          socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
-          serveConnection(socket, upstreams, context.limits).catch((error: Error) => {
-            context.log(`defect: ${error.stack ?? error.message}`);
+          socket.on('error', () => undefined);
+          if (backlog.size >= connectionsMax) return reset(socket);
+          const held = backlog.add(socket);
+          serveConnection(socket, tracked(upstreams, held), habit, limits).catch((error: Error) => {
+            log(`defect: ${error.stack ?? error.message}`);
             socket.destroy();
           });
+          return undefined;
         },
       );
-      server.maxConnections = CONNECTIONS_MAX;
       ports.push(await listen(server, listener.port));
-      server.on('error', (error) => context.log(`port ${listener.port}: ${error.message}`));
+      server.on('error', (error) => log(`port ${listener.port}: ${error.message}`));
       closers.push(() => server.close());
     }
   } catch (error) {
     for (const close of closers) close();
     for (const udp of udps) udp.close();
+    backlog.close();
     throw error;
   }
   const stop = (): void => {
@@ -99,7 +109,8 @@ export async function openIngress(context: IngressContext): Promise<IngressListe
   };
   return {
     ports,
-    connections: () => sockets.size,
+    connections: () => backlog.size,
+    heldBytes: () => backlog.bytes,
     flows: () => udps.reduce((sum, udp) => sum + udp.flows(), 0),
     drain: () => {
       for (const leave of [...drains]) leave();
@@ -108,7 +119,7 @@ export async function openIngress(context: IngressContext): Promise<IngressListe
     close: () => {
       stop();
       for (const udp of udps.splice(0)) udp.close();
-      for (const socket of sockets) socket.destroy();
+      backlog.close();
     },
   };
 }
@@ -145,6 +156,22 @@ function upstreamsOf(listener: IngressListener, context: IngressContext, drains:
     onDrain: (leave) => {
       drains.add(leave);
       return () => drains.delete(leave);
+    },
+  };
+}
+
+/** The same ways, whose streams count as this caller's. */
+function tracked(upstreams: Upstreams, held: Held): Upstreams {
+  const count = (stream: Duplex): Duplex => {
+    held.upstreams.add(stream);
+    return stream.once('close', () => held.upstreams.delete(stream));
+  };
+  return {
+    ...upstreams,
+    openLaptop: (claim, peer) => upstreams.openLaptop(claim, peer).then(count),
+    openOrigin: () => upstreams.openOrigin().then(count),
+    holds: (bytes) => {
+      held.also = bytes;
     },
   };
 }

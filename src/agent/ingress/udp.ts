@@ -15,8 +15,9 @@ const IDLE_MS = 120_000;
  * streams: UDP must not keep TCP out.
  */
 const FLOWS_MAX = 1_024;
-/** Datagrams that wait while it is decided where a flow goes; UDP drops the rest. */
+/** Datagrams of a flow, and bytes of one port's flows, that wait while it is decided where a flow goes; UDP drops the rest. */
 const WAITING_MAX = 32;
+const WAITING_BYTES_MAX = 4 * 1024 * 1024;
 /** Milliseconds for which a rule is not asked again after its local port refused: a datagram that is sent there is lost. */
 const REFUSED_MS = 5_000;
 
@@ -87,6 +88,7 @@ class Flows {
   readonly #flows = new Map<string, Flow>();
   /** Rules whose local port refused, until when by the process's clock; one entry per rule of a live laptop. */
   readonly #refused = new Map<string, number>();
+  #waitingBytes = 0;
 
   constructor(socket: Socket, originPort: number, context: UdpContext) {
     this.#socket = socket;
@@ -112,7 +114,10 @@ class Flows {
     flow ??= this.#open(key, from, claim);
     this.#touch(key, flow);
     if (flow.way) flow.way.send(datagram);
-    else if (flow.waiting.length < WAITING_MAX) flow.waiting.push(datagram);
+    else if (flow.waiting.length < WAITING_MAX && this.#waitingBytes + datagram.length <= WAITING_BYTES_MAX) {
+      flow.waiting.push(datagram);
+      this.#waitingBytes += datagram.length;
+    }
   }
 
   close(): void {
@@ -173,7 +178,7 @@ class Flows {
     if (way === undefined) return this.#end(key, flow);
     if (flow.over) return way.close();
     flow.way = way;
-    for (const datagram of flow.waiting.splice(0)) way.send(datagram);
+    for (const datagram of this.#takeWaiting(flow)) way.send(datagram);
     return undefined;
   }
 
@@ -192,7 +197,13 @@ class Flows {
     flow.over = true;
     clearTimeout(flow.idle);
     this.#flows.delete(key);
+    this.#takeWaiting(flow);
     flow.way?.close();
+  }
+
+  #takeWaiting(flow: Flow): Buffer[] {
+    for (const { length } of flow.waiting) this.#waitingBytes -= length;
+    return flow.waiting.splice(0);
   }
 }
 

@@ -1,5 +1,5 @@
 // The two ways that traffic of a taken Service can go, as everything that serves a caller sees them: a laptop, or the origin.
-// Types only. Made by listeners.ts per listener; used by raw.ts (whole connections), http1.ts and http2.ts (single requests).
+// Types only. Made by listeners.ts per connection; used by connection.ts (whole connections), http1.ts and http2.ts (single requests).
 import type { Duplex } from 'node:stream';
 
 /** Gives a request's field by its name in lower case; several lines of one name are joined with ", ". */
@@ -25,4 +25,6 @@ export interface Upstreams {
   draining?(): boolean;
   /** Called when that begins, for callers that say nothing at the time. Returns what to call when the caller is gone. */
   onDrain?(listener: () => void): () => void;
+  /** Told once by who serves the caller: how many bytes it holds besides those in the buffers of sockets and streams. */
+  holds?(bytes: () => number): void;
 }

@@ -97,6 +97,18 @@ describe('who speaks first', () => {
     expect(await read(socket, 12)).toBe('220 origin\r\n');
   });
 
+  test('the server, as the last time on this port: nobody waits for the caller first, who may speak first all the same', async () => {
+    const limits = { firstBytesMs: SHORT_MS };
+    const world = await start({ originPort: await greeting('origin'), limits });
+    expect(await read(call(world), 12)).toBe('220 origin\r\n');
+    limits.firstBytesMs = 600_000;
+    const socket = call(world);
+    expect(await read(socket, 12)).toBe('220 origin\r\n');
+    const early = call(world);
+    early.write('\x00early\r\n');
+    expect(await read(early, 22)).toContain('220 origin\r\n');
+  });
+
   test('the server closes without a word: so does the caller’s connection', async () => {
     const world = await start({ originPort: await serve((socket) => socket.end()) });
     const socket = call(world);

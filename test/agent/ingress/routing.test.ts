@@ -1,10 +1,9 @@
 // A taken Service: who gets which request or connection, and what callers notice when the laptop refuses, is silent, or is gone.
-// Real sockets, real links, callers that are node:http, node:http2 and plain TCP; only the cluster around it is missing.
+// Real sockets, real links, callers that are node:http and plain TCP (HTTP/2 is http2-routing.test.ts); only the cluster around it is missing.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, createServer as createHttp, get, request } from 'node:http';
-import { connect as connectHttp2, createServer as createHttp2 } from 'node:http2';
 import { connect, createServer, type Server } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
@@ -144,6 +143,26 @@ describe('exchange', () => {
     laptop.resume();
     await laptop.ask({ type: 'look' });
     expect((await ask(world.port)).name).toBe('laptop');
+  });
+
+  test('the link dies before the answer: the origin answers what may be asked twice, 502 what may not', async () => {
+    const seen: string[] = [];
+    const hanging = createServer((socket) => {
+      socket
+        .on('error', () => undefined)
+        .once('data', (bytes: Buffer) => {
+          seen.push(bytes.toString().split(' ')[0] ?? '');
+          if (seen.length === 2) laptop.cut();
+        });
+    });
+    await listening(hanging);
+    closers.push(() => hanging.close());
+    const laptop = await world.laptop({ localPort: portOf(hanging) });
+    await laptop.hold(ALL);
+    const [get, post] = await Promise.all([ask(world.port), ask(world.port, {}, { body: Buffer.from('once') })]);
+    expect(seen.toSorted()).toEqual(['GET', 'POST']);
+    expect([get.status, get.name]).toEqual([200, 'origin']);
+    expect(post.status).toBe(502);
   });
 
   test('the local app dies before it answers: 502 for that request alone', async () => {
@@ -340,44 +359,5 @@ describe('transparent for everybody else', () => {
       }),
     );
     expect(connection).toBe('close');
-  });
-});
-
-describe('HTTP/2 without TLS', () => {
-  test('each request by its mark, with trailers, on one connection', async () => {
-    const h2 = async (name: string): Promise<number> => {
-      const server = createHttp2();
-      server.on('stream', (stream, headers) => {
-        stream.respond({ ':status': 200, app: name, path: headers[':path'] ?? '' }, { waitForTrailers: true });
-        stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
-        stream.pipe(stream);
-      });
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      closers.push(() => server.close());
-      return portOf(server);
-    };
-    const meshed = await IngressWorld.start({ originPort: await h2('origin') });
-    closers.push(() => meshed.close());
-    const laptop = await meshed.laptop({ localPort: await h2('laptop') });
-    await laptop.hold(ANNA);
-    const session = connectHttp2(`http://127.0.0.1:${meshed.port}`);
-    closers.push(() => session.destroy());
-    const call = async (headers: Record<string, string>): Promise<string> => {
-      const stream = session.request({ ':method': 'POST', ':path': '/p', ...headers });
-      stream.end('hello');
-      const [answer] = (await once(stream, 'response')) as [Record<string, string>];
-      let text = '';
-      const trailers = once(stream, 'trailers') as Promise<[Record<string, string>]>;
-      for await (const chunk of stream) text += String(chunk);
-      return `${answer['app']} ${answer['path']} ${text} ${(await trailers)[0]['grpc-status']}`;
-    };
-    expect(await Promise.all([call({}), call({ version: 'anna' }), call({ version: 'ben' })])).toEqual([
-      'origin /p hello 0',
-      'laptop /p hello 0',
-      'origin /p hello 0',
-    ]);
-    laptop.cut();
-    await expect.poll(() => meshed.registry.holders()[0]?.live).toBe(false);
-    expect(await call({ version: 'anna' })).toBe('origin /p hello 0');
   });
 });
