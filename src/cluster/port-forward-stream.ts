@@ -1,11 +1,11 @@
-// Channel 0 of a `v4.channel.k8s.io` port-forward as a Duplex: the first byte of each message is the channel (0 data, 1 error), the
-// first two bytes on each channel are the port. Opened by upgrade.ts; carries a mux (session) or one connection (agentless).
-// Sources: k8s.io/cri-streaming pkg/streaming/portforward/websocket.go; what was measured: limits in docs/limits.md.
+// The bytes of a port-forward over a websocket as a Duplex; how messages hold them is the framing's (port-forward-framing.ts).
+// Opened by upgrade.ts; carries a mux (session) or one connection (agentless). What was measured: limits in docs/limits.md.
 import { Duplex } from 'node:stream';
 import { KtError } from '../errors.ts';
 import { WebSocketConnection } from '../netstack/websocket/connection.ts';
 import { CLOSE_CODE } from '../netstack/websocket/frame.codec.ts';
 import { portForwardError } from './port-forward-errors.ts';
+import type { Framing, FramingSink } from './port-forward-framing.ts';
 
 /** Bytes of one message: from 64 KiB on, a bigger one gains nothing in the container runtime, which copies whole messages. */
 const MESSAGE_MAX_BYTES = 64 * 1024;
@@ -13,9 +13,6 @@ const MESSAGE_MAX_BYTES = 64 * 1024;
 const BUFFER_BYTES = 256 * 1024;
 /** Bytes of an error text that are kept. */
 const ERROR_MAX_BYTES = 8 * 1024;
-const DATA_CHANNEL = Buffer.from([0]);
-/** Each channel begins with its port, as two bytes. */
-const PORT_BYTES = 2;
 /**
  * Milliseconds without data after which a stream that we have ended is closed. The protocol has no half-close: closing at once
  * would lose an answer that is on its way, and never closing would keep the pod's connection for ever.
@@ -26,6 +23,7 @@ export interface PortForwardOptions {
   /** For errors: `shop/orders-0:8080`. */
   readonly name: string;
   readonly mask: 'zero' | 'random';
+  readonly framing: Framing;
 }
 
 type Done = (error?: Error | null) => void;
@@ -33,28 +31,39 @@ type Done = (error?: Error | null) => void;
 export class PortForwardStream extends Duplex {
   readonly #connection: WebSocketConnection;
   readonly #name: string;
-  /** Channel of the message that is arriving; -1: its first byte did not come yet. */
-  #channel = -1;
-  /** Port bytes still to be dropped, for each channel. */
-  readonly #toSkip = [PORT_BYTES, PORT_BYTES];
+  readonly #framing: Framing;
   #errorText = '';
   #paused = false;
   #waiting: Done | undefined;
   #linger: NodeJS.Timeout | undefined;
 
-  constructor(socket: Duplex, head: Buffer, { name, mask }: PortForwardOptions) {
+  constructor(socket: Duplex, head: Buffer, { name, mask, framing }: PortForwardOptions) {
     super({ allowHalfOpen: true, readableHighWaterMark: BUFFER_BYTES, writableHighWaterMark: BUFFER_BYTES });
     this.#name = name;
+    this.#framing = framing;
+    const sink: FramingSink = {
+      data: (bytes) => this.#data(bytes),
+      errorText: (bytes) => {
+        if (this.#errorText.length < ERROR_MAX_BYTES) this.#errorText += bytes.toString('utf8');
+      },
+      end: (reset) => this.#ended(reset ? CLOSE_CODE.abnormal : CLOSE_CODE.normal, '', undefined),
+      reply: (message) => void this.#connection.send([message], message.length),
+      violation: (message) =>
+        void this.destroy(new KtError('LINK_PROTOCOL', `the port-forward to ${name} got ${message}`)),
+    };
     this.#connection = new WebSocketConnection(
       socket,
       {
-        onData: (piece, start) => this.#message(piece, start),
+        onData: (piece, start) => {
+          if (!this.destroyed) framing.receive(piece, start, sink);
+        },
         onDrain: () => this.#continue(),
         onClose: (code, reason, error) => this.#ended(code, reason, error),
       },
       head,
       { mask },
     );
+    for (const message of framing.opening) this.#connection.send([message], message.length);
   }
 
   /** Round trip of the websocket to the container runtime, in milliseconds. Not to the pod; unanswered while the pod does not read. */
@@ -62,9 +71,10 @@ export class PortForwardStream extends Duplex {
     return this.#connection.ping();
   }
 
-  /** An empty message: idle timers of runtimes count messages only, pings don't reset them. */
+  /** A message without data: idle timers of runtimes count messages only, pings of the websocket don't reset them. */
   keepAlive(): void {
-    this.#connection.send([DATA_CHANNEL], 1);
+    const message = this.#framing.keepAlive();
+    this.#connection.send([message], message.length);
   }
 
   override _read(): void {
@@ -103,21 +113,23 @@ export class PortForwardStream extends Duplex {
   /** Sends chunks as messages of at most MESSAGE_MAX_BYTES, in one write to the socket; no chunk is copied or joined. */
   #send(chunks: readonly Buffer[], done: Done): void {
     const uncork = this.#connection.cork();
-    let parts: Uint8Array[] = [DATA_CHANNEL];
-    let length = 1;
+    let parts: Uint8Array[] = [];
+    let length = 0;
     let ok = true;
     const flush = (): void => {
-      if (length > 1) ok = this.#connection.send(parts, length);
-      parts = [DATA_CHANNEL];
-      length = 1;
+      if (length === 0) return;
+      const header = this.#framing.header(length);
+      ok = this.#connection.send([header, ...parts], header.length + length);
+      parts = [];
+      length = 0;
     };
     for (const chunk of chunks) {
       for (let offset = 0; offset < chunk.length; ) {
-        const part = chunk.subarray(offset, offset + MESSAGE_MAX_BYTES - (length - 1));
+        const part = chunk.subarray(offset, offset + MESSAGE_MAX_BYTES - length);
         parts.push(part);
         length += part.length;
         offset += part.length;
-        if (length > MESSAGE_MAX_BYTES) flush();
+        if (length === MESSAGE_MAX_BYTES) flush();
       }
     }
     flush();
@@ -132,26 +144,8 @@ export class PortForwardStream extends Duplex {
     done?.();
   }
 
-  #message(piece: Buffer, start: boolean): void {
-    if (start) this.#channel = -1;
-    let bytes = piece;
-    if (this.#channel < 0) {
-      const [channel] = bytes;
-      if (channel === undefined) return;
-      this.#channel = channel;
-      bytes = bytes.subarray(1);
-    }
-    const skip = Math.min(this.#toSkip[this.#channel] ?? 0, bytes.length);
-    if (skip > 0) {
-      this.#toSkip[this.#channel] = (this.#toSkip[this.#channel] ?? 0) - skip;
-      bytes = bytes.subarray(skip);
-    }
-    if (bytes.length === 0 || this.destroyed) return;
-    if (this.#channel === 0) this.#data(bytes);
-    else if (this.#channel === 1 && this.#errorText.length < ERROR_MAX_BYTES) this.#errorText += bytes.toString('utf8');
-  }
-
   #data(bytes: Buffer): void {
+    if (this.destroyed) return;
     if (this.#linger) this.#restartLinger();
     if (this.push(bytes)) return;
     this.#paused = true;

@@ -7,7 +7,7 @@ import { AGENT_LINK_PORT, type AgentPodOptions, agentPod, agentPodName } from '.
 import { podPath } from '../cluster/paths.ts';
 import type { ClusterApi } from '../cluster/rest.ts';
 import { statusCode } from '../cluster/status.ts';
-import { openPortForward } from '../cluster/upgrade.ts';
+import { avoidTunnels, openPortForward } from '../cluster/upgrade.ts';
 import { asKtError, KtError } from '../errors.ts';
 import { Link } from '../netstack/link/link.ts';
 import type { LinkHooks } from '../netstack/link/pool.ts';
@@ -106,9 +106,11 @@ export class AgentLink {
 
   async #attempt(agent: Agent, hooks: LinkHooks, signal: AbortSignal): Promise<Link> {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(ATTEMPT_MS)]);
+    let opened = false;
     try {
       const at = { namespace: this.#settings.namespace, pod: agent.name, port: AGENT_LINK_PORT };
-      const transport = await openPortForward(this.#api, at, { signal: limit });
+      const transport = await openPortForward(this.#api, at, { signal: limit, tunnel: true });
+      opened = true;
       const identity = { token: agent.token, version: this.#settings.version, session: this.#settings.session };
       const onDrain = (): void => {
         this.#lose(agent, 'its pod is being deleted');
@@ -118,6 +120,7 @@ export class AgentLink {
       agent.proven = true;
       return link;
     } catch (error) {
+      if (limit.aborted && opened && !agent.proven) avoidTunnels(this.#api);
       if (limit.aborted && !signal.aborted)
         throw new KtError('API_UNREACHABLE', `the link did not open within ${ATTEMPT_MS / 1000} s`, { cause: error });
       throw error;

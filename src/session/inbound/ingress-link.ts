@@ -139,7 +139,7 @@ export class IngressLink {
       const transport = await openPortForward(
         api,
         { namespace, pod: pod.metadata.name, port: linkPort },
-        { signal: limit },
+        { signal: limit, tunnel: true },
       );
       const identity = { token: this.#token, version, session, user: shownName(), host: hostname() };
       const link = await Link.open(
