@@ -3,9 +3,9 @@
 // Called by listeners.ts.
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { protocolOf } from '../../netstack/http/http1.codec.ts';
 import { joinStreams } from '../../netstack/stream/pump.ts';
 import { reset } from '../../netstack/stream/reset.ts';
-import { protocolOf } from './http1.codec.ts';
 import { serveHttp1 } from './http1.ts';
 import { type Http2Limits, serveHttp2 } from './http2.ts';
 import { peerOfSocket } from './peer.ts';

@@ -10,8 +10,8 @@ import {
   type ResponseHead,
   withClose,
   withForwardedFor,
-} from './http1.codec.ts';
-import { BodyCounter, type BodyKind, HttpFault, responseBody } from './http1-body.codec.ts';
+} from '../../netstack/http/http1.codec.ts';
+import { BodyCounter, type BodyKind, HttpFault, responseBody } from '../../netstack/http/http1-body.codec.ts';
 import type { UpstreamSide } from './upstream-side.ts';
 
 export type Outcome =

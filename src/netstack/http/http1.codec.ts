@@ -1,6 +1,6 @@
 // HTTP/1.x heads as far as an intermediary needs them that changes nothing: where a head ends, what it says, and the two changes that are
-// made to it. Bodies are http1-body.codec.ts. Sans-io; bytes stay as they came. Used by http1.ts and http1-exchange.ts; protocolOf by
-// connection.ts. Source: RFC 9112 §2-5.
+// made to it. Bodies are http1-body.codec.ts. Sans-io; bytes stay as they came. Used by the ingress agent (agent/ingress/) and by who watches
+// a laptop's traffic (session/traffic/). Source: RFC 9112 §2-5.
 
 /** Bytes of a head; servers take 8 to 64 KiB. */
 export const HEAD_BYTES_MAX = 64 * 1024;

@@ -1,5 +1,6 @@
 // Where the body behind an HTTP/1.x head ends: what the head announces, and a counter that tells which of the bytes that come belong to it.
-// Looks at the lines between chunks and at no byte of the data. Sans-io; used by http1.ts and http1-exchange.ts. Source: RFC 9112 §6, §7.1.
+// Looks at the lines between chunks and at no byte of the data. Sans-io; used by the ingress agent (agent/ingress/http1.ts) and by who watches
+// a laptop's traffic (session/traffic). Source: RFC 9112 §6, §7.1.
 import type { Head, RequestHead, ResponseHead } from './http1.codec.ts';
 
 /** Bytes of a line with a chunk's length, and of a trailer field. */
@@ -65,9 +66,12 @@ export class BodyCounter {
   #left: number;
   #state: 'size' | 'data' | 'dataEnd' | 'trailers' = 'size';
   #line = '';
+  readonly #onData: ((bytes: Buffer) => void) | undefined;
 
-  constructor(body: BodyKind) {
+  /** `onData` gets the body itself, without the lines between chunks. */
+  constructor(body: BodyKind, onData?: (bytes: Buffer) => void) {
     this.#kind = body.kind;
+    this.#onData = onData;
     this.untilClose = body.kind === 'close';
     this.#left = body.kind === 'length' ? body.bytes : 0;
     this.done = body.kind === 'length' && body.bytes === 0;
@@ -76,16 +80,20 @@ export class BodyCounter {
   /** How many bytes of `chunk` behind `from` are the body's. Throws HttpFault. */
   take(chunk: Buffer, from = 0): number {
     if (this.done) return 0;
-    if (this.#kind === 'close') return chunk.length - from;
+    if (this.#kind === 'close') {
+      this.#onData?.(chunk.subarray(from));
+      return chunk.length - from;
+    }
     if (this.#kind === 'chunked') return this.#chunked(chunk, from) - from;
-    const taken = this.#data(chunk.length - from);
+    const taken = this.#data(chunk, from);
     this.done = this.#left === 0;
     return taken;
   }
 
-  #data(bytes: number): number {
-    const taken = Math.min(this.#left, bytes);
+  #data(chunk: Buffer, from: number): number {
+    const taken = Math.min(this.#left, chunk.length - from);
     this.#left -= taken;
+    this.#onData?.(chunk.subarray(from, from + taken));
     return taken;
   }
 
@@ -94,7 +102,7 @@ export class BodyCounter {
     let at = from;
     while (at < chunk.length && !this.done) {
       if (this.#state === 'data') {
-        at += this.#data(chunk.length - at);
+        at += this.#data(chunk, at);
         if (this.#left === 0) this.#state = 'dataEnd';
         continue;
       }
