@@ -33,6 +33,11 @@ export function withHoldOptions<T>(yargs: Argv<T>): Argv<T> {
     })
     .options({
       expose: { ...EXPOSE, describe: `${EXPOSE.describe}; all TCP ports without it` },
+      drain: {
+        type: 'boolean',
+        default: false,
+        describe: 'replace the original pods to which callers keep connections, one at a time, so that those move too',
+      },
       plan: PLAN,
       'take-over': { type: 'boolean', default: false, describe: 'take it from whoever holds it; they are told' },
       'skip-port-checking': SKIP_PORT_CHECKING,
@@ -88,6 +93,7 @@ export function holdRequests(args: Arguments, kind: HoldRequest['kind']): HoldRe
     match,
     takeOver: args['takeOver'] === true,
     external: args['external'] === true,
+    drain: args['drain'] === true,
     skipPortChecking: args['skipPortChecking'] === true,
   }));
 }
@@ -138,6 +144,7 @@ export function runRequests(args: Arguments): HoldRequest[] {
         match: kind === 'mesh' ? markOf(args) : { kind: 'all' as const },
         takeOver: false,
         external: false,
+        drain: false,
         skipPortChecking: true,
       };
     });

@@ -15,13 +15,25 @@ export const CREATE_FORWARD: Right = { verb: 'create', resource: 'pods', subreso
 /** Milliseconds for the server's version; without an answer the older rule is assumed, and the API server has the last word anyway. */
 const VERSION_MS = 3_000;
 
-/** The rights that a port-forward needs on this server. Everybody may ask for its version. */
-export async function forwardRights(api: ClusterApi): Promise<Right[]> {
+/** The rights that a port-forward needs on this server. */
+export const forwardRights = async (api: ClusterApi): Promise<Right[]> =>
+  (await wantsCreate(api)) ? [GET_FORWARD, CREATE_FORWARD] : [GET_FORWARD];
+
+/** Those of a command in a pod. */
+export const execRights = async (api: ClusterApi): Promise<Right[]> =>
+  ((await wantsCreate(api)) ? ['get', 'create'] : ['get']).map((verb) => ({
+    verb,
+    resource: 'pods',
+    subresource: 'exec',
+  }));
+
+/** Is `create` asked for beside `get` for a websocket? Everybody may ask for the server's version. */
+async function wantsCreate(api: ClusterApi): Promise<boolean> {
   const version = await api
     .request<{ major?: string; minor?: string }>('GET', '/version', { timeoutMs: VERSION_MS })
     .catch(() => undefined);
   const [major, minor] = [Number.parseInt(version?.major ?? '', 10), Number.parseInt(version?.minor ?? '', 10)];
-  return major > 1 || (major === 1 && minor >= 35) ? [GET_FORWARD, CREATE_FORWARD] : [GET_FORWARD];
+  return major > 1 || (major === 1 && minor >= 35);
 }
 
 interface Review {

@@ -12,6 +12,8 @@ export const podPath = (namespace: string, name?: string): string => named(`${co
 export const eventsPath = (namespace: string): string => `${core(namespace)}/events`;
 export const deploymentPath = (namespace: string, name?: string): string =>
   named(`${inGroup('apps/v1', namespace)}/deployments`, name);
+export const replicaSetPath = (namespace: string, name?: string): string =>
+  named(`${inGroup('apps/v1', namespace)}/replicasets`, name);
 export const endpointSlicesPath = (namespace: string): string =>
   `${inGroup('discovery.k8s.io/v1', namespace)}/endpointslices`;
 export const configMapPath = (namespace: string, name?: string): string => named(`${core(namespace)}/configmaps`, name);

@@ -115,6 +115,7 @@ async function held(
     ports: [{ local, remote: '80' }],
     match,
     takeOver: false,
+    drain: false,
     external: false,
     skipPortChecking: false,
   } as const;

@@ -19,6 +19,7 @@ import { IngressLink } from '../session/inbound/ingress-link.ts';
 import { connectLocal } from '../session/inbound/local-port.ts';
 import type { Meter } from '../session/meter.ts';
 import { shownName } from '../session/who.ts';
+import { watchKept } from './kept.ts';
 import { recoverService } from './recover.ts';
 
 export interface HoldContext {
@@ -43,6 +44,8 @@ export interface HoldRequest {
   readonly takeOver: boolean;
   /** Of a preview: reachable from outside of the cluster. */
   readonly external: boolean;
+  /** Replace original pods to which callers keep connections. */
+  readonly drain: boolean;
   /** Do not ask whether something listens on the local ports: `kt run` starts it later, and until then the original pods answer. */
   readonly skipPortChecking: boolean;
 }
@@ -118,13 +121,14 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
   });
   const uncount = context.meter?.add(link.flow);
   let releasing: Promise<void> | undefined;
+  let moving: Promise<void> = Promise.resolve();
   const keeping = new AbortController();
   const owner = { session, version, user: shownName(), host: hostname() };
   const release = (): Promise<void> => {
     // First, or it would take again what is being given back.
     keeping.abort();
     uncount?.();
-    releasing ??= giveUp(context, plan, link);
+    releasing ??= moving.then(() => giveUp(context, plan, link));
     return releasing;
   };
   try {
@@ -166,6 +170,7 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
     ports: plan.ports.map(({ servicePort, local, protocol }) => ({ port: servicePort, local, protocol })),
     since: new Date().toISOString(),
   });
+  if (kind !== 'preview') moving = watchKept(context, plan, keeping.signal);
   return { plan, release };
 }
 

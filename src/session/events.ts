@@ -69,6 +69,20 @@ export type SessionEvent =
       readonly ports: readonly { readonly port: number; readonly local: number; readonly protocol: 'TCP' | 'UDP' }[];
       readonly since: string;
     }
+  /**
+   * Who keeps connections to a held Service's original pods: what they ask on those does not come here. Again when it has changed.
+   * `reason`: why some are not known.
+   */
+  | {
+      readonly type: 'kept';
+      readonly service: string;
+      readonly callers: readonly {
+        readonly caller: string;
+        readonly connections: number;
+        readonly pods: readonly string[];
+      }[];
+      readonly reason: string | null;
+    }
   /** The links to the agent of a Service that is held. */
   | {
       readonly type: 'inbound';

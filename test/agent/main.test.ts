@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Agent, createServer as createHttp, get } from 'node:http';
-import { connect as connectHttp2, createServer as createHttp2 } from 'node:http2';
+import { connect as connectHttp2, constants, createServer as createHttp2 } from 'node:http2';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { closedPort, Laptop, listening, portOf } from '../support/ingress-world.ts';
@@ -147,6 +147,33 @@ describe('SIGTERM', () => {
     answer();
     await once(stream, 'end');
     expect(text).toBe('begun and done');
+    expect(await pod.ended).toBe(0);
+  });
+
+  test('HTTP/2: callers that never stop asking lose no request, also one that was on its way at that moment', {
+    timeout: 20_000,
+  }, async () => {
+    const server = createHttp2((_, response) => response.end('hi'));
+    const { pod, port } = await start(await serve(server));
+    const session = connectHttp2(`http://127.0.0.1:${port}`);
+    session.on('error', () => undefined);
+    let leaving = false;
+    session.on('goaway', () => (leaving = true));
+    const ask = (): Promise<string> =>
+      new Promise((resolve) => {
+        const stream = session.request({ ':path': '/' });
+        let text = '';
+        stream.on('data', (chunk: Buffer) => (text += chunk.toString())).on('error', () => undefined);
+        // RFC 9113 §8.7: refused is "nobody has seen it", so clients ask again elsewhere. Node's own refuses what it had not sent yet.
+        stream.on('close', () => resolve(stream.rstCode === constants.NGHTTP2_REFUSED_STREAM ? 'again' : text));
+      });
+    const answers = [await ask()];
+    pod.process.kill('SIGTERM');
+    const caller = async (): Promise<void> => {
+      while (!leaving) answers.push(await ask());
+    };
+    await Promise.all(Array.from({ length: 20 }, caller));
+    expect(answers.filter((answer) => answer !== 'again' && answer !== 'hi')).toEqual([]);
     expect(await pod.ended).toBe(0);
   });
 

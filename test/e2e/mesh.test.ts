@@ -44,7 +44,7 @@ describe('mesh', { timeout: 120_000 }, () => {
   test('M1, M3, M4: two developers with two marks; the same mark is refused; one leaves, the other stays; the last one restores', async () => {
     const one = await mesh(anna.port, '--versionMark', 'anna');
     const two = await mesh(ben.port, '--versionMark', 'ben');
-    const callers = await Callers.start(`http://${NAME}/`, { VERSION: 'ben' });
+    const callers = await Callers.start(`http://${NAME}/`, { headers: { VERSION: 'ben' } });
     await callers.answeredBy('ben');
     expect([
       await askedBy(),

@@ -21,7 +21,7 @@ import { UpstreamSide } from './upstream-side.ts';
 import type { Claim, Upstreams } from './upstreams.ts';
 
 /** Milliseconds for a kept-alive caller's next request while the agent drains, which is answered with the wish to leave; then it is closed. */
-const IDLE_DRAIN_MS = 2_000;
+const IDLE_DRAIN_MS = 1_000;
 /** Milliseconds for the rest of a head (nginx, Node: 60 s). */
 const HEAD_MS = 60_000;
 /** Milliseconds without a request and without an origin that would decide it: longer than callers' pools keep a connection. */

@@ -23,6 +23,9 @@ const PROVE_AFTER_MS = 1_000;
 const PROVE_MS = 2_000;
 /** Requests of one connection at once: what gRPC servers allow at most. */
 const STREAMS_MAX = 1_000;
+/** Milliseconds between the wish that a caller leaves and the end of its patience: more than a round trip. */
+const NOTICE_MS = 500;
+const STREAM_ID_MAX = 2 ** 31 - 1;
 /** Bytes of a request or an answer that may wait for a slow reader. Enough for 2 Gbit/s within a cluster. */
 const WINDOW_BYTES = 256 * 1024;
 const SETTINGS = { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: STREAMS_MAX, enablePush: false };
@@ -82,12 +85,16 @@ class Http2Connection {
 
   #session(session: ServerHttp2Session): void {
     session.on('error', () => undefined);
-    // RFC 9113 §6.8 (GOAWAY): the caller opens its next requests elsewhere; those that are open go on, then the connection ends.
-    const forget = this.#upstreams.onDrain?.(() => session.close());
+    let asked = false;
+    const leave = (): void => {
+      if (!asked) askToLeave(session);
+      asked = true;
+    };
+    const forget = this.#upstreams.onDrain?.(leave);
     session.once('close', () => forget?.());
     session.on('stream', (stream, headers, flags) => {
       stream.on('error', () => undefined);
-      if (this.#upstreams.draining?.()) session.close();
+      if (this.#upstreams.draining?.()) leave();
       this.#serve(stream, headers, (flags & NGHTTP2_FLAG_END_STREAM) !== 0).catch(() => {
         if (!stream.destroyed) stream.close(NGHTTP2_INTERNAL_ERROR);
       });
@@ -188,6 +195,16 @@ class Http2Connection {
     for (const session of this.#sessions) session.destroy();
     this.#server.close();
   }
+}
+
+/**
+ * RFC 9113 §6.8: the caller opens its next requests elsewhere; those that are open go on, then the connection ends. In two steps: what is on
+ * its way to us when the first GOAWAY is, is served too; the second one says which was the last.
+ */
+function askToLeave(session: ServerHttp2Session): void {
+  session.goaway(NGHTTP2_NO_ERROR, STREAM_ID_MAX);
+  const timer = setTimeout(() => session.close(), NOTICE_MS);
+  session.once('close', () => clearTimeout(timer));
 }
 
 /** A kept session with a laptop. */

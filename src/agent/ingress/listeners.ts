@@ -2,6 +2,7 @@
 // Knows the rules' keeper (registry.machine.ts) and the links only as questions. Called by agent/main.ts.
 import { connect, createServer, type Server, type TcpNetConnectOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
 import { KtError } from '../../errors.ts';
 import type { IngressConfig, IngressListener } from '../../netstack/link/ingress-config.codec.ts';
 import { reset } from '../../netstack/stream/reset.ts';
@@ -16,6 +17,12 @@ import type { Upstreams } from './upstreams.ts';
 const CONNECTIONS_MAX = 8_192;
 /** Milliseconds for the origin Service to answer a connect. */
 const ORIGIN_MS = 10_000;
+/**
+ * Milliseconds for which a refused connect is tried again: a pod that ends refuses while kube-proxy still leads to it, for about its sync
+ * period of 1 s. No byte was sent, so nobody can notice but by the time.
+ */
+const REFUSED_MS = 1_500;
+const REFUSED_PAUSE_MS = 50;
 /** Of each socket; a caller that stops reading holds twice as much and what was read last (backlog.ts bounds the sum). */
 const BUFFER_BYTES = 128 * 1024;
 /** Milliseconds of silence after which a caller's machine is asked whether it is still there; many are gone without a word. */
@@ -25,6 +32,7 @@ const KEEP_ALIVE_MS = 60_000;
 export interface IngressLimits extends ConnectionLimits, BacklogLimits {
   readonly openingMs?: number;
   readonly connectionsMax?: number;
+  readonly originRefusedMs?: number;
   readonly flowsMax?: number;
   readonly refusedMs?: number;
 }
@@ -151,7 +159,7 @@ function upstreamsOf(listener: IngressListener, context: IngressContext, drains:
         ? Promise.reject(
             new KtError('DIAL_REFUSED', `${config.service} is a preview on a laptop, which does not answer now`),
           )
-        : connectOrigin(config.origin, originPort),
+        : connectPatiently(config.origin, originPort, limits.originRefusedMs ?? REFUSED_MS),
     draining: context.draining,
     onDrain: (leave) => {
       drains.add(leave);
@@ -174,6 +182,17 @@ function tracked(upstreams: Upstreams, held: Held): Upstreams {
       held.also = bytes;
     },
   };
+}
+
+async function connectPatiently(host: string, port: number, limitMs: number): Promise<Duplex> {
+  for (const end = performance.now() + limitMs; ; ) {
+    try {
+      return await connectOrigin(host, port);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED' || performance.now() > end) throw error;
+    }
+    await wait(REFUSED_PAUSE_MS);
+  }
 }
 
 function connectOrigin(host: string, port: number): Promise<Duplex> {

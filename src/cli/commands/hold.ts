@@ -70,7 +70,9 @@ async function holdAll(
 function showPlans(plans: readonly TakeoverPlan[], output: Output): number {
   const lines = plans.flatMap((plan) => [
     `${plan.kind} ${plan.service} in ${plan.namespace}:`,
-    ...(plan.joins ? ['  joins the agent that is there; nothing is changed in the cluster'] : []),
+    ...(plan.joins
+      ? [`  joins the agent that is there; nothing ${plan.drain ? 'else ' : ''}is changed in the cluster`]
+      : []),
     ...plan.steps.map(({ text }, index) => `  ${index + 1}. ${text}`),
     ...(plan.steps.length > 0 ? ['at the end, in reverse:'] : []),
     ...plan.steps.toReversed().map(({ undo }) => `  ${undo}`),

@@ -38,6 +38,8 @@ export function plainLines(event: SessionEvent, verbose: boolean): string[] {
         ),
         'Press Ctrl-C to end.',
       ];
+    case 'kept':
+      return keptLines(event);
     case 'inbound':
       if (event.state === 'up') return verbose ? [`  ● link to the agent of ${event.service} up`] : [];
       if (event.state === 'down')
@@ -91,4 +93,14 @@ function environmentLines(event: Extract<SessionEvent, { type: 'environment' }>,
       : []),
     ...(folder === null ? [] : [`  files  ${folder}`]),
   ];
+}
+
+function keptLines({ service, callers, reason }: Extract<SessionEvent, { type: 'kept' }>): string[] {
+  const lines = callers.map(
+    ({ caller, connections, pods }) =>
+      `  ! ${caller} keeps ${connections === 1 ? '1 connection' : `${connections} connections`} to ${pods.join(', ')}`,
+  );
+  if (lines.length > 0) lines.push('    what it asks there stays there until they close; --drain moves them');
+  if (reason !== null) lines.push(`  ! whether callers keep connections to pods of ${service} is not known: ${reason}`);
+  return lines.length > 0 ? lines : [`  ✓ no caller keeps connections to the original pods of ${service}`];
 }

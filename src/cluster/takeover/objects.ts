@@ -7,11 +7,22 @@ import type { ClusterApi } from '../rest.ts';
 import { statusCode } from '../status.ts';
 import { LABEL_SERVICE, type ServiceObject } from './types.ts';
 
+export interface OwnerReference {
+  readonly kind: string;
+  readonly name: string;
+  readonly controller?: boolean;
+}
+
 export interface PodObject extends Pod {
+  readonly metadata: Pod['metadata'] & {
+    readonly resourceVersion?: string;
+    readonly ownerReferences?: readonly OwnerReference[];
+  };
   readonly spec?: {
     readonly hostname?: string;
     readonly subdomain?: string;
     readonly containers?: readonly {
+      readonly name: string;
       readonly ports?: readonly { readonly name?: string; readonly containerPort: number }[];
     }[];
   };

@@ -8,6 +8,7 @@ import { journalOf } from './journal.ts';
 import { agentLabels, nameFor, ownerName } from './manifests.ts';
 import { list, type PodObject, resolveService, selectorText } from './objects.ts';
 import { freePorts, listenPorts, takenPorts } from './ports.ts';
+import { checkReplaceable } from './replace-pods.ts';
 import type { ServiceObject, Step, TakeoverKind, TakeoverPlan, WantedPort } from './types.ts';
 
 export interface TakeoverRequest {
@@ -16,6 +17,7 @@ export interface TakeoverRequest {
   readonly target: string;
   /** Empty: all TCP ports. */
   readonly ports: readonly WantedPort[];
+  readonly drain: boolean;
 }
 
 const RIGHTS: readonly Right[] = [
@@ -50,7 +52,7 @@ export async function checkTakeoverRights(
 export async function planTakeover(
   api: ClusterApi,
   namespace: string,
-  { kind, target, ports: wanted }: TakeoverRequest,
+  { kind, target, ports: wanted, drain }: TakeoverRequest,
 ): Promise<TakeoverPlan> {
   const original = await resolveService(api, namespace, target);
   const { name } = original.metadata;
@@ -60,20 +62,24 @@ export async function planTakeover(
     throw new KtError('SERVICE_HELD', `${name} was taken over by a newer kt`, { hint: 'use that version' });
   const pods = journal ? [] : await podsOf(api, namespace, original);
   const listens = journal?.listens ?? listenPorts(name, original.spec.ports ?? [], namedPorts(pods));
+  const selector = journal?.selector ?? original.spec.selector ?? {};
+  if (drain) await checkReplaceable(api, namespace, name, selector);
   const { linkPort, healthPort } = freePorts(listens);
   const plan = {
     kind,
     namespace,
     service: name,
     original,
+    selector,
     ports: takenPorts(name, listens, wanted),
     listens,
     linkPort: journal?.linkPort ?? linkPort,
     healthPort,
     joins: journal !== undefined,
+    drain,
     warnings: warnings(original, pods),
   };
-  return { ...plan, steps: plan.joins ? [] : stepsOf(plan) };
+  return { ...plan, steps: [...(plan.joins ? [] : stepsOf(plan)), ...(drain ? [DRAIN_STEP] : [])] };
 }
 
 function refuse(service: ServiceObject, namespace: string): void {
@@ -133,6 +139,11 @@ function warnings({ metadata: { name }, spec }: ServiceObject, pods: readonly Po
   }
   return texts;
 }
+
+const DRAIN_STEP: Step = {
+  text: 'replace the original pods to which callers keep connections, one at a time: each leaves its ReplicaSet (label pod-template-hash), and is deleted when its successor is ready',
+  undo: 'a pod whose successor did not get ready: its label back',
+};
 
 function stepsOf({ service, kind }: { service: string; kind: TakeoverKind }): Step[] {
   const [origin, ingress] = [nameFor(service, 'origin'), nameFor(service, 'ingress')];

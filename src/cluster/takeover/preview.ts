@@ -64,7 +64,7 @@ export async function planPreview(
   ];
   const warnings: string[] = [];
   const plan = { kind: 'preview' as const, namespace, service: name, original, ports, listens: ports };
-  return { ...plan, linkPort, healthPort, joins: false, steps, warnings };
+  return { ...plan, selector: {}, linkPort, healthPort, joins: false, drain: false, steps, warnings };
 }
 
 function exists(service: ServiceObject, namespace: string): KtError {

@@ -8,6 +8,7 @@ import { statusCode } from '../status.ts';
 import { journalOf } from './journal.ts';
 import { nameFor } from './manifests.ts';
 import { agentPods, find, list } from './objects.ts';
+import { returnPods } from './replace-pods.ts';
 import { JOURNAL_ANNOTATION, type ServiceObject } from './types.ts';
 import { leadsToAgent, replaceSelector, writeService } from './write-service.ts';
 
@@ -21,7 +22,7 @@ const POLL_MS = 200;
 
 export interface RestoreOptions {
   readonly onStep?: (text: string) => void;
-  /** Called when callers go to the original pods again, before the agent is deleted. Its failure only makes the agent wait longer. */
+  /** Called as soon as callers go to the original pods again, while the agent is still there. Its failure only makes the agent wait longer. */
   readonly onReturned?: () => Promise<void>;
 }
 
@@ -41,9 +42,11 @@ export async function restoreService(
   onStep?.(`patch service/${service}: the original selector`);
   const restored = await patchBack(api, namespace, service);
   if (restored) {
+    // Callers that are asked to leave too early come to the agent once more, and are served.
+    const leaving = onReturned?.().catch(() => undefined);
     await endpointsReturned(api, namespace, service);
     await wait(SETTLE_MS);
-    await onReturned?.().catch(() => undefined);
+    await leaving;
   }
   onStep?.(`delete deployment/${nameFor(service, 'ingress')} and service/${nameFor(service, 'origin')}`);
   await removeLeftovers(api, namespace, service);
@@ -117,6 +120,7 @@ async function endpointsReturned(api: ClusterApi, namespace: string, service: st
 
 /** Deletes the agent, waits while it drains, then the way to the original pods. What is gone already is no error. */
 export async function removeLeftovers(api: ClusterApi, namespace: string, service: string): Promise<void> {
+  await returnPods(api, namespace, service);
   await remove(api, deploymentPath(namespace, nameFor(service, 'ingress')));
   const end = performance.now() + DRAIN_MS;
   while (performance.now() < end && (await agentPods(api, namespace, service)).length > 0) await wait(POLL_MS);

@@ -83,6 +83,8 @@ export interface TakeoverPlan {
   readonly service: string;
   /** As it was; for a preview, the Service that is to be made. */
   readonly original: ServiceObject;
+  /** The Service's own, also where it is taken already. */
+  readonly selector: Readonly<Record<string, string>>;
   /** Those that come to the laptop. */
   readonly ports: readonly TakenPort[];
   /** All that the agent listens on: also those that only lead on to the origin. */
@@ -91,6 +93,8 @@ export interface TakeoverPlan {
   readonly healthPort: number;
   /** The Service is taken already: its agent is joined, nothing is created. */
   readonly joins: boolean;
+  /** Original pods to which callers keep connections are replaced. */
+  readonly drain: boolean;
   readonly steps: readonly Step[];
   /** What the user should know before. */
   readonly warnings: readonly string[];

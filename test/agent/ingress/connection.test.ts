@@ -233,6 +233,18 @@ describe('fail-open', () => {
     expect(error.code).toBe('ECONNRESET');
   });
 
+  test('the origin refuses for a moment, as a pod that ends does: nobody notices', async () => {
+    const port = await closedPort();
+    const world = await start({ originPort: port });
+    const socket = call(world);
+    socket.write('\x01');
+    await once(socket, 'connect');
+    const late = createServer((one) => one.on('error', () => undefined).end('late')).listen(port, '127.0.0.1');
+    closers.push(() => late.close());
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toBe('late');
+  });
+
   test('neither answers: the caller is reset', async () => {
     const world = await start({ originPort: await closedPort() });
     await (await world.laptop({ localPort: await closedPort() })).hold(ALL);

@@ -26,11 +26,13 @@ const PLAN: TakeoverPlan = {
   namespace: 'shop',
   service: 'orders',
   original: SERVICE,
+  selector: SERVICE.spec.selector ?? {},
   ports: [],
   listens: LISTENS,
   linkPort: 7070,
   healthPort: 7071,
   joins: false,
+  drain: false,
   steps: [],
   warnings: [],
 };

@@ -1,6 +1,7 @@
 // What the tests of exchange and mesh need of the cluster: a Service of their own, callers inside of the cluster that never stop, and a local
 // service on the laptop. Used by test/e2e/{exchange,mesh,fail-open}.test.ts.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -13,20 +14,32 @@ const LIMIT_MS = 30_000;
 
 const SERVER = `const h=require('http');const s=h.createServer((q,r)=>{let n=0;q.on('data',c=>n+=c.length);q.on('end',()=>r.end(JSON.stringify({name:'pod',url:q.url,headers:q.headers,bytes:n})))});s.keepAliveTimeout=60000;s.listen(8080)`;
 
+/** What the pods of a test's Service run, where it is not the usual program that ends at once. */
+export interface ShopProgram {
+  readonly script: string;
+  readonly graceSeconds: number;
+  /** Besides 80 and 8081. */
+  readonly ports?: readonly { readonly name: string; readonly port: number; readonly targetPort: number }[];
+}
+
 /** A Deployment of two pods and its Service `name` (80 → http, 8081 → 8080). */
-export async function deployShop(name: string, namespace = 'shop'): Promise<void> {
+export async function deployShop(
+  name: string,
+  namespace = 'shop',
+  { script, graceSeconds, ports = [] }: ShopProgram = { script: SERVER, graceSeconds: 0 },
+): Promise<void> {
   const labels = { app: name, tier: 'test' };
   const container = {
     name: 'app',
     image: 'node:24-slim',
-    command: ['node', '-e', SERVER],
+    command: ['node', '-e', script],
     ports: [{ name: 'http', containerPort: 8080 }],
     readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 },
     resources: { requests: { cpu: '10m', memory: '32Mi' }, limits: { cpu: '1', memory: '128Mi' } },
     securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
   };
   const spec = {
-    terminationGracePeriodSeconds: 0,
+    terminationGracePeriodSeconds: graceSeconds,
     securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: 'RuntimeDefault' } },
     containers: [container],
   };
@@ -43,10 +56,7 @@ export async function deployShop(name: string, namespace = 'shop'): Promise<void
       metadata: { name, namespace, annotations: { 'team/owner': 'tests' } },
       spec: {
         selector: labels,
-        ports: [
-          { name: 'web', port: 80, targetPort: 'http' },
-          { name: 'alt', port: 8081, targetPort: 8080 },
-        ],
+        ports: [{ name: 'web', port: 80, targetPort: 'http' }, { name: 'alt', port: 8081, targetPort: 8080 }, ...ports],
       },
     },
   ];
@@ -82,9 +92,9 @@ export class TestShop {
     this.#before = before;
   }
 
-  static async deploy(name: string): Promise<TestShop> {
+  static async deploy(name: string, program?: ShopProgram): Promise<TestShop> {
     await removeShop(name);
-    await deployShop(name);
+    await deployShop(name, 'shop', program);
     return new TestShop(name, await snapshot(name));
   }
 
@@ -132,17 +142,29 @@ export async function askFromPod(url: string, headers: Record<string, string> = 
   }
 }
 
+/** new: a connection for each request. kept: a pool of one. idle: the same, with a request now and then. raw: a socket without a client. */
+export type CallerKind = 'new' | 'kept' | 'idle' | 'raw' | 'h2';
+
+export interface CallerOptions {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly kinds?: readonly CallerKind[];
+  /** Port for HTTP/2 callers. */
+  readonly h2Port?: number;
+}
+
 /**
- * Callers in a pod that ask every 25 ms, one on new connections, one on kept-alive ones, until stopped. Each answer is a line
- * `new laptop` or `kept !ECONNRESET`.
+ * Callers in a pod that ask every 25 ms until stopped, one on new connections, one on kept-alive ones, others where they are asked for.
+ * Each answer is a line `new laptop` or `kept !ECONNRESET`.
  */
 export class Callers {
   readonly lines: string[] = [];
   readonly #child: ChildProcess;
+  readonly #kinds: readonly CallerKind[];
   readonly #waiting = new Set<() => void>();
 
-  private constructor(child: ChildProcess) {
+  private constructor(child: ChildProcess, kinds: readonly CallerKind[]) {
     this.#child = child;
+    this.#kinds = kinds;
     let held = '';
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       held += text;
@@ -154,26 +176,22 @@ export class Callers {
     child.stderr?.resume();
   }
 
-  static async start(url: string, headers: Record<string, string> = {}): Promise<Callers> {
-    const script = `
-      const http=require('http');
-      const kept=new http.Agent({keepAlive:true,maxSockets:1});
-      const ask=(kind,agent)=>new Promise(done=>{
-        const q=http.get(${JSON.stringify(url)},{agent,headers:${JSON.stringify(headers)},timeout:8000},r=>{let t='';r.on('data',c=>t+=c);r.on('end',()=>{
-          let n;try{n=JSON.parse(t).name}catch{n='!'+r.statusCode}
-          console.log(kind+' '+n);done()});r.on('error',()=>{console.log(kind+' !broken');done()})});
-        q.on('timeout',()=>q.destroy(new Error('timeout')));
-        q.on('error',e=>{console.log(kind+' !'+(e.code??e.message));done()})});
-      const loop=async(kind,agent)=>{for(;;){await ask(kind,agent());await new Promise(r=>setTimeout(r,25))}};
-      loop('new',()=>new http.Agent({keepAlive:false}));loop('kept',()=>kept);
-      process.stdin.resume().on('end',()=>process.exit(0));`;
+  static async start(
+    url: string,
+    { headers = {}, kinds = ['new', 'kept'], h2Port = 0 }: CallerOptions = {},
+  ): Promise<Callers> {
+    const given = `const URL_=${JSON.stringify(url)},HEADERS=${JSON.stringify(headers)},KINDS=${JSON.stringify(kinds)},H2=${h2Port};`;
+    const script = given + readFileSync(new URL('callers.cjs', import.meta.url), 'utf8');
     const child = spawn(
       'kubectl',
       ['--kubeconfig', join(KUBECONFIGS, 'dev'), 'exec', '-i', await gatewayPod(), '--', 'node', '-e', script],
       { stdio: ['pipe', 'pipe', 'pipe'] },
     );
-    const callers = new Callers(child);
-    await callers.seen(() => callers.lines.length > 4, 'the first answers');
+    const callers = new Callers(child, kinds);
+    await callers.seen(
+      (lines) => kinds.every((kind) => lines.some((line) => line.startsWith(`${kind} `))),
+      'the first answers',
+    );
     return callers;
   }
 
@@ -198,13 +216,14 @@ export class Callers {
     });
   }
 
-  /** Waits until both callers were answered by `name` five times in a row. */
-  async answeredBy(name: string, from = this.lines.length): Promise<void> {
-    const by = (kind: string) => (lines: readonly string[]) => {
-      const last = lines.filter((line) => line.startsWith(`${kind} `)).slice(-5);
-      return last.length === 5 && last.every((line) => line === `${kind} ${name}`);
+  /** Waits until all callers, or those of `kinds`, were answered by `name` some times in a row. */
+  async answeredBy(name: string, from = this.lines.length, kinds = this.#kinds): Promise<void> {
+    const by = (lines: readonly string[]) => (kind: CallerKind) => {
+      const count = kind === 'idle' ? 2 : 5;
+      const last = lines.filter((line) => line.startsWith(`${kind} `)).slice(-count);
+      return last.length === count && last.every((line) => line === `${kind} ${name}`);
     };
-    await this.seen((lines) => by('new')(lines) && by('kept')(lines), `answers of ${name}`, from);
+    await this.seen((lines) => kinds.every(by(lines)), `answers of ${name}`, from);
   }
 
   /** Failed requests from `from` on. */
