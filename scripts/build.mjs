@@ -39,6 +39,7 @@ await bundle(
 for (const [from, to] of [
   ['shims/jvm/kt-jvm.jar', 'kt-jvm.jar'],
   ['shims/node/kt-node.cjs', 'kt-node.cjs'],
+  ['shims/node/kt-node-broker.cjs', 'kt-node-broker.cjs'],
   ['shims/python/sitecustomize.py', 'python/sitecustomize.py'],
 ]) {
   if (!existsSync(from)) continue;

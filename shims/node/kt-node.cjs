@@ -2,7 +2,7 @@
 // connects to cluster addresses through kt's broker on 127.0.0.1 (src/netstack/broker/protocol.codec.ts has the lines), and touches
 // nothing else. Two places are enough for net, tls, http, http2, fetch and every library on top of them:
 //   1. the public functions of node:dns, and 2. connect() of the TCP handle below net.Socket.
-// Plain CommonJS without dependencies, for Node 16 and later. One file, because every node process of the program loads it.
+// Plain CommonJS without dependencies, for Node 16 and later. Small, because every node process of the program loads it.
 'use strict';
 
 const MARK = Symbol.for('kt.shim');
@@ -21,11 +21,16 @@ if (KT_BROKER && KT_TOKEN && !globalThis[MARK]) {
 
 function install() {
   const net = require('node:net');
-  const networks = clusterNetworks(net, process.env.KT_CIDRS || '');
-  const names = clusterNames(net, process.env);
-  const broker = brokerClient(net, process.env);
+  // What the environment says, until another kt is found in the session file (kt-node-broker.cjs).
+  const settings = { ...process.env };
+  const networks = clusterNetworks(net, settings);
+  const names = clusterNames(net, settings);
+  const broker = require('./kt-node-broker.cjs')(net, settings, () => {
+    networks.read();
+    names.read();
+  });
   const resolve = nameResolver(broker, networks, names);
-  hookDns(resolve, networks, names, process.env.KT_DNS);
+  hookDns(resolve, broker, networks, names, settings);
   hookConnect(net, broker, networks);
   // `import { lookup } from 'node:dns'` sees the functions as they are now.
   require('node:module').syncBuiltinESMExports();
@@ -34,18 +39,23 @@ function install() {
 // ---------------------------------------------------------------- what is the cluster's
 
 /** Addresses of the cluster: the networks that kt knows, and what names turned out to be. */
-function clusterNetworks(net, cidrs) {
+function clusterNetworks(net, settings) {
   const LEARNED_MAX = 4096;
-  const known = new net.BlockList();
+  let known;
   const learned = new Set();
-  for (const cidr of cidrs.split(',')) {
-    const [network, bits] = cidr.trim().split('/');
-    const version = net.isIP(network);
-    if (version !== 0) known.addSubnet(network, Number(bits ?? (version === 4 ? 32 : 128)), `ipv${version}`);
+  function read() {
+    known = new net.BlockList();
+    for (const cidr of (settings.KT_CIDRS || '').split(',')) {
+      const [network, bits] = cidr.trim().split('/');
+      const version = net.isIP(network);
+      if (version !== 0) known.addSubnet(network, Number(bits ?? (version === 4 ? 32 : 128)), `ipv${version}`);
+    }
   }
+  read();
   /** An IPv4 address that a dual-stack program writes as IPv6. */
   const bare = (address) => (typeof address === 'string' && /^::ffff:/i.test(address) ? address.slice(7) : address);
   return {
+    read,
     bare,
     includes(address) {
       const plain = bare(address);
@@ -60,14 +70,19 @@ function clusterNetworks(net, cidrs) {
 }
 
 /** Names worth a question: those with a suffix of the cluster, and short ones (`orders`, `orders.shop`). All others never leave the process. */
-function clusterNames(net, env) {
-  const hostname = (env.KT_HOSTNAME || '').toLowerCase();
-  const suffixes = ['svc', 'cluster.local', ...(env.KT_SUFFIXES || '').split(',')]
-    .map((suffix) => suffix.trim().toLowerCase().replace(/^\./, ''))
-    .filter(Boolean);
+function clusterNames(net, settings) {
+  const hostname = (settings.KT_HOSTNAME || '').toLowerCase();
+  let suffixes;
+  function read() {
+    suffixes = ['svc', 'cluster.local', ...(settings.KT_SUFFIXES || '').split(',')]
+      .map((suffix) => suffix.trim().toLowerCase().replace(/^\./, ''))
+      .filter(Boolean);
+  }
+  read();
   const certain = (name) =>
     name.includes('.svc.') || suffixes.some((suffix) => name === suffix || name.endsWith(`.${suffix}`));
   return {
+    read,
     /** Only the cluster can know it. */
     certain,
     /** The name to ask for, or undefined. */
@@ -81,81 +96,6 @@ function clusterNames(net, env) {
       return certain(name) || name.split('.').length <= 2 ? name : undefined;
     },
   };
-}
-
-// ---------------------------------------------------------------- the broker
-
-function brokerClient(net, env) {
-  const port = Number(env.KT_BROKER.slice(env.KT_BROKER.lastIndexOf(':') + 1));
-  const realConnect = net.Socket.prototype.connect;
-  const debug = env.KT_DEBUG === '1' ? (text) => process._rawDebug(`[kt] ${text}`) : () => {};
-  let introduced = false;
-  let warned = false;
-
-  /** One line on stderr for each process: a program that retries would fill its log. */
-  function warn(text) {
-    if (warned) return;
-    warned = true;
-    process._rawDebug(`kt: ${text}`);
-  }
-
-  /**
-   * Sends one question, calls back once with (error, answer line). Every wait has an end: a broker that is stopped does not answer.
-   * Returns what withdraws the question.
-   */
-  function ask(question, timeoutMs, options, callback) {
-    const socket = new net.Socket();
-    // The first question of a process says who asks; its answer comes first.
-    const hello = introduced ? '' : `KT1 ${env.KT_TOKEN} HELLO node ${process.version} ${process.pid}\n`;
-    introduced = true;
-    let skip = hello === '' ? 0 : 1;
-    let received = '';
-    let done = false;
-    const finish = (error, line) => {
-      if (done) return;
-      done = true;
-      clearTimeout(timer);
-      socket.destroy();
-      debug(`${question} -> ${error ? error.message : line}`);
-      callback(error, line);
-    };
-    const away = (reason) => {
-      if (done) return;
-      introduced = false;
-      const error = new Error(
-        `kt is not running (127.0.0.1:${port}: ${reason}); cluster names and addresses cannot be reached`,
-      );
-      warn(error.message);
-      finish(error);
-    };
-    const timer = setTimeout(() => away(`no answer within ${timeoutMs} ms`), timeoutMs);
-    if (options.unref) {
-      timer.unref();
-      socket.unref();
-    }
-    socket.setNoDelay(true);
-    socket.on('error', (error) => away(error.code || error.message));
-    socket.on('close', () => away('connection closed'));
-    socket.on('data', (chunk) => {
-      received += chunk.toString('latin1');
-      let end = received.indexOf('\n');
-      if (skip > 0 && end !== -1 && received.startsWith('OK')) {
-        skip = 0;
-        received = received.slice(end + 1);
-        end = received.indexOf('\n');
-      }
-      if (end !== -1) finish(undefined, received.slice(0, end));
-    });
-    realConnect.call(socket, { port, host: '127.0.0.1', autoSelectFamily: false });
-    socket.write(`${hello}KT1 ${env.KT_TOKEN} ${question}\n`, 'latin1');
-    return () => {
-      if (done) return;
-      done = true;
-      clearTimeout(timer);
-      socket.destroy();
-    };
-  }
-  return { ask, warn, debug, realConnect };
 }
 
 // ---------------------------------------------------------------- names
@@ -183,19 +123,18 @@ function notFound(hostname, reason) {
   return Object.assign(error, { code: 'ENOTFOUND', errno: -3008, syscall: 'getaddrinfo', hostname });
 }
 
-function hookDns(resolve, networks, names, dnsAddress) {
+function hookDns(resolve, broker, networks, names, settings) {
   const dns = require('node:dns');
   const { promisify } = require('node:util');
   const resolveAsync = promisify(resolve);
   hookLookup(dns, promisify, resolve, resolveAsync, names);
 
   /** kt's own DNS, for the record types that the broker does not have (SRV for mongodb+srv and the like). */
-  let ktDns;
-  const ask = (method, args) => {
-    if (ktDns === undefined) {
-      ktDns = new dns.promises.Resolver({ timeout: 3000, tries: 2 });
-      realSetServers.call(ktDns, [dnsAddress]);
-    }
+  const ask = async (method, args) => {
+    // A datagram does not tell whether kt is there; this finds one that was started again.
+    await new Promise((resolved) => void broker.ask('RESOLVE localhost', 3000, {}, resolved));
+    const ktDns = new dns.promises.Resolver({ timeout: 3000, tries: 2 });
+    realSetServers.call(ktDns, [settings.KT_DNS]);
     return real[method].apply(ktDns, args);
   };
 
@@ -219,20 +158,19 @@ function hookDns(resolve, networks, names, dnsAddress) {
     resolve4: [
       short,
       async (name, options) => {
-        const addresses = await resolveAsync(names.candidate(name));
+        const addresses = await ofFamily(4, 'queryA', name);
         return options?.ttl ? addresses?.map((address) => ({ address, ttl: 5 })) : addresses;
       },
     ],
-    resolve6: [
-      short,
-      async (name) => {
-        if ((await resolveAsync(names.candidate(name))) === undefined) return undefined;
-        const error = new Error(`queryAaaa ENODATA ${name}`);
-        throw Object.assign(error, { code: 'ENODATA', syscall: 'queryAaaa', hostname: name });
-      },
-    ],
+    resolve6: [short, (name) => ofFamily(6, 'queryAaaa', name)],
   };
-  if (dnsAddress) {
+  async function ofFamily(family, syscall, name) {
+    const addresses = await resolveAsync(names.candidate(name));
+    const found = addresses?.filter((address) => versionOf(address) === family);
+    if (found === undefined || found.length > 0) return found;
+    throw Object.assign(new Error(`${syscall} ENODATA ${name}`), { code: 'ENODATA', syscall, hostname: name });
+  }
+  if (settings.KT_DNS) {
     for (const method of ['resolveSrv', 'resolveTxt', 'resolveCname', 'resolvePtr', 'resolveAny']) {
       hooks[method] = [certain, (name) => ask(method, [names.candidate(name)])];
     }
@@ -281,13 +219,15 @@ function hookLookup(dns, promisify, resolve, resolveAsync, names) {
   const { lookup: realLookup } = dns;
   const realPromised = dns.promises.lookup;
 
-  /** Addresses in the shape that lookup's options ask for. Cluster names have IPv4 addresses here. */
+  /** Addresses in the shape that lookup's options ask for. */
   function shape(host, addresses, options) {
     const family = { IPv4: 4, IPv6: 6 }[options.family] ?? options.family ?? 0;
-    if (family === 6 && !(options.hints & dns.V4MAPPED)) throw notFound(host);
-    const found = addresses.map((address) =>
-      family === 6 ? { address: `::ffff:${address}`, family: 6 } : { address, family: 4 },
-    );
+    let found = addresses.map((address) => ({ address, family: versionOf(address) }));
+    if (family !== 0 && found.some((one) => one.family === family))
+      found = found.filter((one) => one.family === family);
+    else if (family === 6 && options.hints & dns.V4MAPPED) {
+      found = addresses.map((address) => ({ address: `::ffff:${address}`, family: 6 }));
+    } else if (family !== 0 && found[0].family !== family) throw notFound(host);
     return options.all ? found : found[0];
   }
   const optionsOf = (options) => (typeof options === 'number' ? { family: options } : options || {});

@@ -19,10 +19,10 @@ def _install():
     LEARNED_MAX = 4096
     NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
 
-    broker_port = int(os.environ["KT_BROKER"].rsplit(":", 1)[1])
-    token = os.environ["KT_TOKEN"]
-    hostname = os.environ.get("KT_HOSTNAME", "")
-    suffixes = tuple([".svc", ".cluster.local"] + [s for s in os.environ.get("KT_SUFFIXES", "").split(",") if s])
+    settings = dict(os.environ)  # until another kt is found in the session file (found)
+    hostname = settings.get("KT_HOSTNAME", "")
+    suffixes = []
+    networks = []
     learned = set()
     introduced = {}  # process id -> True: the first question of a process says who asks, also after a fork
     warned = []
@@ -47,13 +47,18 @@ def _install():
             return None
         return len(packed) * 8, int.from_bytes(packed, "big")
 
-    networks = []
-    for cidr in os.environ.get("KT_CIDRS", "").split(","):
-        if cidr:
-            network, prefix = cidr.split("/")
-            bits, number = parse(network)
-            shift = bits - int(prefix)
-            networks.append((bits, shift, number >> shift))
+    def read_settings():
+        suffixes[:] = [".svc", ".cluster.local"] + [one for one in settings.get("KT_SUFFIXES", "").split(",") if one]
+        parsed = []
+        for cidr in settings.get("KT_CIDRS", "").split(","):
+            if cidr:
+                network, prefix = cidr.split("/")
+                bits, number = parse(network)
+                shift = bits - int(prefix)
+                parsed.append((bits, shift, number >> shift))
+        networks[:] = parsed
+
+    read_settings()
 
     def is_ours(address):
         if address in learned:
@@ -79,20 +84,55 @@ def _install():
 
     def is_certain(name):
         """Only the cluster can know this name."""
-        return ".svc." in name or ("." + name).endswith(suffixes)
+        return ".svc." in name or ("." + name).endswith(tuple(suffixes))
 
     # ---------------------------------------------------------------- the broker
 
-    def away(reason):
-        text = "kt is not running (127.0.0.1:%d: %s); cluster names and addresses cannot be reached" % (broker_port, reason)
+    class Away(Exception):
+        """kt did not answer; the reason."""
+
+    def found(token):
+        """Has another kt been started since the one with `token` was asked? src/session/session-file.ts has the lines."""
+        if settings["KT_TOKEN"] != token:
+            return True
+        try:
+            with open(settings["KT_SESSION_FILE"]) as file:
+                lines = dict(line.rstrip("\n").split("=", 1) for line in file if "=" in line)
+            if lines["KT_TOKEN"] == token:
+                return False
+            lines["KT_BROKER"].rsplit(":", 1)[1]
+        except (OSError, KeyError, IndexError):
+            return False
+        settings.update(lines)
+        read_settings()
+        if warned:
+            sys.stderr.write("kt: kt is running again\n")
+            del warned[:]
+        return True
+
+    def ask(question, seconds):
+        """One line there, one line back; ConnectionRefusedError where kt is gone, and none was started since."""
+        token = settings["KT_TOKEN"]
+        try:
+            return ask_once(question, seconds)
+        except Away as error:
+            reason = error
+        if found(token):
+            try:
+                return ask_once(question, seconds)
+            except Away as error:
+                reason = error
+        text = "kt is not running (127.0.0.1:%s: %s); cluster names and addresses cannot be reached" % (
+            settings["KT_BROKER"].rsplit(":", 1)[1], reason)
         if not warned:
             warned.append(True)
             sys.stderr.write("kt: %s\n" % text)
-        return ConnectionRefusedError(errno.ECONNREFUSED, text)
+        raise ConnectionRefusedError(errno.ECONNREFUSED, text)
 
-    def ask(question, seconds):
-        """One line there, one line back. Blocks, with an end to every wait; ConnectionRefusedError where kt is gone."""
+    def ask_once(question, seconds):
+        """Blocks, with an end to every wait. Away where nobody answers, or somebody else does."""
         pid = os.getpid()
+        token = settings["KT_TOKEN"]
         lines = "KT1 %s %s\n" % (token, question)
         expected = 1
         if pid not in introduced:
@@ -102,28 +142,30 @@ def _install():
         connection = real_socket(_socket.AF_INET, _socket.SOCK_STREAM)
         try:
             connection.settimeout(CONNECT_SECONDS)
-            try:
-                connection.connect(("127.0.0.1", broker_port))
-            except OSError as error:
-                introduced.pop(pid, None)
-                reason = error.strerror or str(error)
-                raise away(reason)
+            connection.connect(("127.0.0.1", int(settings["KT_BROKER"].rsplit(":", 1)[1])))
             connection.settimeout(seconds)
             connection.sendall(lines.encode("ascii"))
             answer = b""
             while answer.count(b"\n") < expected and not answer.startswith(b"ERR") and len(answer) < 2048:
-                try:
-                    chunk = connection.recv(1024)
-                except _socket.timeout:
-                    raise away("no answer within %g seconds" % seconds)
+                chunk = connection.recv(1024)
                 if not chunk:
                     break
                 answer += chunk
+            line = answer.decode("latin-1").rstrip("\n").split("\n")[-1]
             if not answer.endswith(b"\n"):
-                raise away("connection closed")
-            return answer.decode("latin-1").rstrip("\n").split("\n")[-1]
+                reason = "connection closed"
+            elif line[:2] not in ("OK", "NO") and not line.startswith("ERR ") or line.startswith("ERR EACCES wrong"):
+                reason = line[:100]  # the port is another program's now, or another kt's
+            else:
+                return line
+        except _socket.timeout:
+            reason = "no answer within %g seconds" % seconds
+        except OSError as error:
+            reason = error.strerror or str(error)
         finally:
             connection.close()
+        introduced.pop(pid, None)
+        raise Away(reason)
 
     def resolve(host):
         """Addresses of a cluster name; None: not the cluster's, ask the system. gaierror where only the cluster could know it."""

@@ -3,6 +3,7 @@
 import type { Argv } from 'yargs';
 import { parseWorkload } from '../cluster/workload/find.ts';
 import { KtError } from '../errors.ts';
+import { JAVA_VARIABLES, type JavaVariable } from '../modes/run-env.ts';
 import type { WorkloadRequest } from '../modes/workload/open.ts';
 import { type Arguments, list, text } from './options.ts';
 
@@ -31,6 +32,13 @@ export function withEnvironmentOptions<T>(yargs: Argv<T>): Argv<T> {
       group: GROUP,
     },
     env: { type: 'string', array: true, nargs: 1, describe: 'a variable of your own: NAME=VALUE', group: GROUP },
+    'java-var': {
+      type: 'string',
+      choices: JAVA_VARIABLES,
+      default: JAVA_VARIABLES[0],
+      describe: 'the variable by which JVMs get the agent; none: not at all',
+      group: GROUP,
+    },
     'service-links': {
       type: 'boolean',
       default: true,
@@ -76,4 +84,8 @@ export function ownVariables(args: Arguments): Record<string, string> {
     return [pair.slice(0, at), pair.slice(at + 1)];
   });
   return Object.fromEntries(pairs) as Record<string, string>;
+}
+
+export function javaVariable(args: Arguments): JavaVariable | undefined {
+  return JAVA_VARIABLES.find((one) => one === args['javaVar']);
 }

@@ -2,26 +2,31 @@
 // shims need to know. Pure: takes the environment that is there, gives what to set and what to take away. What the user has set is
 // kept and appended to; a second `kt run` inside the first replaces only kt's own parts.
 import { delimiter, join } from 'node:path';
+import { dotted, type ShimSettings, shimVariables } from '../netstack/broker/settings.codec.ts';
 import { javaOption, nodeOption, splitOptions } from './option-words.ts';
 
-export interface RunEnvironmentOptions {
+export interface RunEnvironmentOptions extends ShimSettings {
   /** The environment that the program would have without kt. */
   readonly base: NodeJS.ProcessEnv;
-  readonly broker: { readonly address: string; readonly token: string };
-  /** Networks of the cluster, `10.96.0.0/12`. */
-  readonly cidrs: readonly string[];
-  /** Suffixes and whole names that belong to the cluster beyond `.svc` and `.cluster.local`. */
-  readonly suffixes: readonly string[];
-  /** `127.0.0.1:port` of a DNS server that answers REFUSED to what is not the cluster's, where there is one. */
-  readonly dns?: string | undefined;
   /** `127.0.0.1:port` of kt's proxy; used only where the user has a proxy set. */
   readonly httpProxy?: string | undefined;
   /** Holds kt-jvm.jar, kt-node.cjs and python/. */
   readonly shimsDirectory: string;
   readonly sessionId: string;
+  /** Where a program finds the next kt when this one is gone (session/session-file.ts). An older kt has none. */
+  readonly sessionFile?: string | undefined;
   /** The laptop's own name: never looked up in the cluster. */
   readonly hostname: string;
+  /** Through which variable JVMs get the agent. */
+  readonly javaVariable?: JavaVariable | undefined;
 }
+
+/**
+ * JAVA_TOOL_OPTIONS reaches every JVM, also those without the `java` launcher and those of JDK 8, and each says so on standard error.
+ * JDK_JAVA_OPTIONS reaches only `java` from 9 on. `none`: no JVM.
+ */
+export const JAVA_VARIABLES = ['JAVA_TOOL_OPTIONS', 'JDK_JAVA_OPTIONS', 'none'] as const;
+export type JavaVariable = (typeof JAVA_VARIABLES)[number];
 
 export interface RunEnvironment {
   readonly set: Record<string, string>;
@@ -31,30 +36,31 @@ export interface RunEnvironment {
 const LOOPBACK = 'localhost,127.0.0.1,::1';
 
 export function runEnvironment(options: RunEnvironmentOptions): RunEnvironment {
-  const { base, dns } = options;
+  const { base } = options;
   const set: Record<string, string> = {
-    KT_BROKER: options.broker.address,
-    // In the environment and never in an option: JVMs print their options.
-    KT_TOKEN: options.broker.token,
-    // In one form, so that the shims need not know others: with the prefix length, with a leading dot, in lower case.
-    KT_CIDRS: options.cidrs.map(withPrefix).join(','),
-    KT_SUFFIXES: options.suffixes.map(dotted).join(','),
+    ...shimVariables(options),
     KT_SESSION: options.sessionId,
     KT_HOSTNAME: options.hostname.toLowerCase(),
-    ...(dns === undefined ? {} : { KT_DNS: dns }),
-    JAVA_TOOL_OPTIONS: appended(
-      base['JAVA_TOOL_OPTIONS'],
-      javaOption('-javaagent:', join(options.shimsDirectory, 'kt-jvm.jar')),
-      /^-javaagent:.*kt-jvm\.jar$/,
-    ),
+    ...(options.sessionFile === undefined ? {} : { KT_SESSION_FILE: options.sessionFile }),
+    ...java(options),
     NODE_OPTIONS: withPreload(base['NODE_OPTIONS'], join(options.shimsDirectory, 'kt-node.cjs')),
     PYTHONPATH: prepended(base['PYTHONPATH'], join(options.shimsDirectory, 'python')),
     ...gradle(base['GRADLE_OPTS']),
     ...proxies(options),
   };
   // Left by an outer kt run: it would send this program's lookups to another session.
-  const unset = dns === undefined && base['KT_DNS'] !== undefined ? ['KT_DNS'] : [];
+  const unset = ['KT_DNS', 'KT_SESSION_FILE'].filter((name) => set[name] === undefined && base[name] !== undefined);
   return { set, unset };
+}
+
+function java({
+  base,
+  shimsDirectory,
+  javaVariable = 'JAVA_TOOL_OPTIONS',
+}: RunEnvironmentOptions): Record<string, string> {
+  if (javaVariable === 'none') return {};
+  const agent = javaOption('-javaagent:', join(shimsDirectory, 'kt-jvm.jar'));
+  return { [javaVariable]: appended(base[javaVariable], agent, /^-javaagent:.*kt-jvm\.jar$/) };
 }
 
 /** The options with `option` at the end and without an older one of kt's. */
@@ -79,10 +85,24 @@ function prepended(value: string | undefined, folder: string): string {
   return [folder, ...kept].join(delimiter);
 }
 
-/** A Gradle daemon that was there before has another environment, and one that stays would keep this one. */
+/** A Gradle daemon that was there before has another environment, and one that stays would keep this one: gradleHint says so. */
 function gradle(value: string | undefined): Record<string, string> {
   if (value?.includes('org.gradle.daemon')) return {};
   return { GRADLE_OPTS: [value, '-Dorg.gradle.daemon=false'].filter(Boolean).join(' ') };
+}
+
+/** For who starts Gradle and has not chosen: why there is no daemon, and how to have one. */
+export function gradleHint(
+  command: readonly string[],
+  base: NodeJS.ProcessEnv,
+): { message: string; hint: string } | undefined {
+  const name = (command[0] ?? '').split(/[\\/]/).at(-1) ?? '';
+  if (!/^gradlew?(\.bat)?$/.test(name) || gradle(base['GRADLE_OPTS'])['GRADLE_OPTS'] === undefined) return undefined;
+  if (command.some((word) => word === '--daemon' || word === '--no-daemon')) return undefined;
+  return {
+    message: 'Gradle runs without its daemon, because one that is there already does not know of kt',
+    hint: 'to keep it, stop it first (gradle --stop) and start it under kt with GRADLE_OPTS=-Dorg.gradle.daemon=true; it finds later sessions by itself',
+  };
 }
 
 /**
@@ -103,16 +123,6 @@ function proxies({ base, httpProxy, suffixes, cidrs }: RunEnvironmentOptions): R
   const kept = given('NO_PROXY').split(',').filter(Boolean);
   const cluster = ['.svc', '.cluster.local', ...suffixes.map(dotted), ...cidrs];
   return both('NO_PROXY', [...new Set([...kept, ...LOOPBACK.split(','), ...cluster])].join(','));
-}
-
-/** `198.18.0.7` is `198.18.0.7/32`. */
-function withPrefix(cidr: string): string {
-  if (cidr.includes('/')) return cidr;
-  return `${cidr}/${cidr.includes(':') ? 128 : 32}`;
-}
-
-function dotted(suffix: string): string {
-  return (suffix.startsWith('.') ? suffix : `.${suffix}`).toLowerCase();
 }
 
 function both(name: string, value: string): Record<string, string> {

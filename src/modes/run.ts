@@ -8,12 +8,13 @@ import { asset } from '../assets.ts';
 import { KtError } from '../errors.ts';
 import type { SessionEvent } from '../session/events.ts';
 import type { JoinInfo } from '../session/session.ts';
-import { runEnvironment } from './run-env.ts';
+import { gradleHint, type JavaVariable, runEnvironment } from './run-env.ts';
 
 /** The environment of a program in the session: what to set and what to take away. */
 export function environmentOf(
   join: JoinInfo,
   base: NodeJS.ProcessEnv,
+  javaVariable?: JavaVariable,
 ): { set: Record<string, string>; unset: string[] } {
   return runEnvironment({
     base,
@@ -24,25 +25,34 @@ export function environmentOf(
     httpProxy: join.proxy,
     shimsDirectory: asset('shims'),
     sessionId: join.session,
+    sessionFile: join.sessionFile,
     hostname: hostname(),
+    javaVariable,
   });
 }
 
 /** Signals that a program may want to handle; SIGKILL and SIGSTOP can't be passed on. */
 const PASSED: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGUSR2', 'SIGWINCH', 'SIGCONT'];
 
+export interface ProgramOptions {
+  /** What the program gets beside the laptop's own. */
+  readonly variables?: Readonly<Record<string, string>>;
+  readonly javaVariable?: JavaVariable | undefined;
+}
+
 /** Runs `command` until it ends; resolves with the exit code a shell would show. Rejects with COMMAND_NOT_FOUND. */
 export async function runCommand(
   command: readonly string[],
   join: JoinInfo,
   emit: (event: SessionEvent) => void,
-  /** Variables that the program gets beside the laptop's own. */
-  variables: Readonly<Record<string, string>> = {},
+  options: ProgramOptions = {},
 ): Promise<number> {
   const [file, ...args] = command;
   if (file === undefined) throw new KtError('USAGE', 'no program was named', { hint: 'kt run -- mvn spring-boot:run' });
-  const base: NodeJS.ProcessEnv = { ...process.env, ...variables };
-  const { set, unset } = environmentOf(join, base);
+  const base: NodeJS.ProcessEnv = { ...process.env, ...options.variables };
+  const { set, unset } = environmentOf(join, base, options.javaVariable);
+  const gradle = gradleHint(command, base);
+  if (gradle) emit({ type: 'warning', ...gradle });
   const env: NodeJS.ProcessEnv = { ...base, ...set };
   for (const name of unset) delete env[name];
   // In a terminal Ctrl-C reaches the program by itself, as it is in the foreground too; a second one from here would end it twice.

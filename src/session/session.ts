@@ -11,6 +11,7 @@ import { Janitor } from './janitor.ts';
 import { type Listeners, openListeners } from './listeners.ts';
 import { Meter } from './meter.ts';
 import { checkRights, type Reach, reach } from './reach.ts';
+import { removeSessionFile, sessionFilePath, writeSessionFile } from './session-file.ts';
 import type { SessionState } from './state.ts';
 import { shownName } from './who.ts';
 
@@ -72,6 +73,8 @@ export interface JoinInfo {
   readonly shimDns: string;
   readonly cidrs: readonly string[];
   readonly suffixes: readonly string[];
+  /** Where the next session of this context and namespace will be found; an older kt has none. */
+  readonly sessionFile?: string;
 }
 
 export class Session {
@@ -145,9 +148,10 @@ export class Session {
       throw new KtError('SESSION_NONE', 'this session only forwards ports', { hint: 'start one with `kt connect`' });
     if (!this.#listeners || !this.#cluster)
       throw new KtError('SESSION_NONE', 'the session is not open yet', { hint: 'wait for `ready`' });
-    const { router, namespace } = this.#cluster;
+    const { router, namespace, context } = this.#cluster;
     return {
       session: this.id,
+      sessionFile: sessionFilePath(context, namespace),
       namespace,
       ...this.#listeners.addresses,
       cidrs: router.cidrs(),
@@ -211,6 +215,10 @@ export class Session {
     await board.listen();
     await this.#step('link', 'link to the cluster', () => link.start(signal));
     await cluster.servicesSeen;
+    if (board.joinable) {
+      const { broker, cidrs, suffixes, shimDns, sessionFile } = this.join;
+      if (sessionFile) writeSessionFile(sessionFile, { broker, cidrs, suffixes, dns: shimDns }, options.shared);
+    }
     const { proxy = null, dns = null } = this.#listeners?.addresses ?? {};
     this.#emit({
       type: 'ready',
@@ -234,6 +242,7 @@ export class Session {
   async #close(reason: string): Promise<void> {
     this.#stopping.abort();
     this.#meter?.close();
+    if (this.#cluster) removeSessionFile(sessionFilePath(this.#cluster.context, this.#cluster.namespace));
     await this.#listeners?.close();
     await this.#own?.close();
     await this.#reach?.close();

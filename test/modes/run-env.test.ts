@@ -7,7 +7,7 @@ import { delimiter, join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { javaOption, nodeOption, splitOptions } from '../../src/modes/option-words.ts';
-import { type RunEnvironmentOptions, runEnvironment } from '../../src/modes/run-env.ts';
+import { gradleHint, type RunEnvironmentOptions, runEnvironment } from '../../src/modes/run-env.ts';
 
 const options = (base: NodeJS.ProcessEnv, more: Partial<RunEnvironmentOptions> = {}): RunEnvironmentOptions => ({
   base,
@@ -96,6 +96,24 @@ describe('what the user has is kept', () => {
     expect(other['JAVA_TOOL_OPTIONS']).toBe('-Xmx1g -javaagent:"/elsewhere/kt shims/kt-jvm.jar"');
     expect(other['NODE_OPTIONS']).toBe('--no-warnings --require "/elsewhere/kt shims/kt-node.cjs"');
     expect(other['KT_TOKEN']).toBe('new');
+  });
+});
+
+describe('JVMs and Gradle', () => {
+  test('another variable, or none', () => {
+    const jdk = set({ JDK_JAVA_OPTIONS: '-Xmx1g' }, { javaVariable: 'JDK_JAVA_OPTIONS' });
+    expect(jdk['JDK_JAVA_OPTIONS']).toBe('-Xmx1g -javaagent:/opt/kt/shims/kt-jvm.jar');
+    expect(jdk).not.toHaveProperty('JAVA_TOOL_OPTIONS');
+    expect(Object.keys(set({}, { javaVariable: 'none' })).filter((name) => name.startsWith('J'))).toEqual([]);
+  });
+
+  test('who starts Gradle is told that it runs without its daemon, unless the choice was made', () => {
+    for (const name of ['gradle', './gradlew', 'C:\\app\\gradlew.bat']) {
+      expect(gradleHint([name, 'bootRun'], {})).toMatchObject({ hint: expect.stringContaining('gradle --stop') });
+    }
+    expect(gradleHint(['mvn'], {})).toBeUndefined();
+    expect(gradleHint(['gradle', '--daemon'], {})).toBeUndefined();
+    expect(gradleHint(['gradle'], { GRADLE_OPTS: '-Dorg.gradle.daemon=false' })).toBeUndefined();
   });
 });
 

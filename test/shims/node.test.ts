@@ -163,8 +163,9 @@ describe('with kt gone', () => {
     rude.close();
   });
 
-  test('a wrong token is told as a refusal', async () => {
-    const ran = await run(['refused address'], { ...world.environment(), KT_TOKEN: 'wrong' });
-    expect(ran.checks.get('refused address')).toMatchObject({ error: 'EACCES' });
+  test('a wrong token is another kt: the own one is gone, and the reason is said', async () => {
+    const ran = await run(['refused address'], { ...world.environment(), KT_TOKEN: 'wrong', KT_SESSION_FILE: '' });
+    expect(ran.checks.get('refused address')).toMatchObject({ error: 'ECONNREFUSED' });
+    expect(ran.stderr).toContain('ERR EACCES wrong token');
   });
 });

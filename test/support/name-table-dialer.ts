@@ -1,6 +1,6 @@
 // A Dialer over loopback for the broker and the shims: a pretend cluster with names, virtual addresses and the loopback ports behind
 // them, and a router that knows which addresses and names are its own. What it dials and resolves is recorded (loopback-dialer.ts).
-import { BlockList } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import type { KtError } from '../../src/errors.ts';
 import type { BrokerRouter } from '../../src/netstack/broker/server.ts';
 import type { Connection, DialOptions, RecordType, ResolveAnswer, Target } from '../../src/netstack/dialer.ts';
@@ -45,7 +45,9 @@ export class NameTableDialer extends LoopbackDialer {
   override resolve(name: string, type: RecordType): Promise<ResolveAnswer> {
     this.resolved.push(name);
     const addresses = this.addresses(name);
-    const records = type === 'A' ? (addresses ?? []).map((data) => ({ type, name, ttl: 5, data })) : [];
+    const wanted = (address: string): boolean =>
+      type === 'A' ? !address.includes(':') : type === 'AAAA' && address.includes(':');
+    const records = (addresses ?? []).filter(wanted).map((data) => ({ type, name, ttl: 5, data }));
     return Promise.resolve({ found: addresses !== undefined, records });
   }
 }
@@ -55,13 +57,19 @@ export class TableRouter implements BrokerRouter {
   readonly learned: string[] = [];
   readonly #networks = new BlockList();
   readonly #dialer: NameTableDialer;
+  #ipv6 = false;
 
   constructor(dialer: NameTableDialer, cidrs: readonly string[]) {
     this.#dialer = dialer;
     for (const cidr of cidrs) {
       const [network = '', bits] = cidr.split('/');
-      this.#networks.addSubnet(network, Number(bits), 'ipv4');
+      this.#networks.addSubnet(network, Number(bits), network.includes(':') ? 'ipv6' : 'ipv4');
+      this.#ipv6 ||= network.includes(':');
     }
+  }
+
+  ipv6(): boolean {
+    return this.#ipv6;
   }
 
   isClusterName(name: string): boolean {
@@ -77,7 +85,8 @@ export class TableRouter implements BrokerRouter {
   }
 
   route(host: string): { via: string } {
-    const inNetworks = /^[\d.]+$/.test(host) && this.#networks.check(host);
+    const version = isIP(host);
+    const inNetworks = version !== 0 && this.#networks.check(host, `ipv${version as 4 | 6}`);
     return { via: inNetworks || this.learned.includes(host) || this.isClusterName(host) ? 'cluster' : 'direct' };
   }
 }

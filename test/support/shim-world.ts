@@ -6,14 +6,17 @@ import { join } from 'node:path';
 import { KtError } from '../../src/errors.ts';
 import { runEnvironment } from '../../src/modes/run-env.ts';
 import { type Broker, startBroker } from '../../src/netstack/broker/server.ts';
+import { writeSessionFile } from '../../src/session/session-file.ts';
 import { nameServer } from './name-server.ts';
 import { NameTableDialer, TableRouter } from './name-table-dialer.ts';
 import { deadPort, echoServer, httpServer, type Peer } from './peers.ts';
 
 /** Virtual addresses: this machine has no way to them, so what a shim misses fails. */
-export const CIDRS = ['198.18.0.0/24', '198.19.0.0/16'] as const;
+export const CIDRS = ['198.18.0.0/24', '198.19.0.0/16', 'fd00:19::/64'] as const;
 export const ORDERS = '198.19.12.34';
 export const POD = '198.18.0.7';
+export const ORDERS_6 = 'fd00:19::34';
+export const REFUSED_6 = 'fd00:19::99';
 export const REFUSED = '198.19.12.99';
 export const SILENT = '198.19.12.98';
 /** An address that only its name makes known. */
@@ -22,7 +25,12 @@ export const OUTSIDE = '203.0.113.7';
 export interface ShimWorld {
   readonly dialer: NameTableDialer;
   readonly router: TableRouter;
+  /** The one that answers now. */
   readonly broker: Broker;
+  /** kt is killed: nobody answers, and the session file stays. */
+  kill(): Promise<void>;
+  /** Another kt for the same namespace, with another port and token. */
+  restart(): Promise<void>;
   /** Programs that said HELLO. */
   readonly programs: { runtime: string; version: string; pid: number }[];
   /** A loopback HTTP server that is not the cluster's. */
@@ -50,15 +58,27 @@ export async function shimWorld(): Promise<ShimWorld> {
   const echo = await started(echoServer());
   const publicPort = await started(httpServer((_, response) => response.end('outside')));
   const dialer = new NameTableDialer({
-    names: { orders: [ORDERS], 'orders-0.orders': [POD], refused: [REFUSED], silent: [SILENT], outside: [OUTSIDE] },
+    names: {
+      orders: [ORDERS],
+      six: [ORDERS_6],
+      both: [ORDERS, ORDERS_6],
+      'orders-0.orders': [POD],
+      refused: [REFUSED],
+      silent: [SILENT],
+      outside: [OUTSIDE],
+    },
     ports: {
       [`${ORDERS}:80`]: shop,
       [`${ORDERS}:7000`]: echo,
       [`${POD}:8080`]: shop,
+      [`${ORDERS_6}:80`]: shop,
       [`${OUTSIDE}:80`]: shop,
       [`${ORDERS}:81`]: await deadPort(),
     },
-    failures: { [REFUSED]: new KtError('DIAL_REFUSED', 'nobody listens there') },
+    failures: {
+      [REFUSED_6]: new KtError('DIAL_REFUSED', 'nobody listens there'),
+      [REFUSED]: new KtError('DIAL_REFUSED', 'nobody listens there'),
+    },
     silent: [SILENT],
   });
   // kt's DNS for shims: the record types that the broker does not have.
@@ -68,15 +88,27 @@ export async function shimWorld(): Promise<ShimWorld> {
   });
   const router = new TableRouter(dialer, CIDRS);
   const programs: ShimWorld['programs'] = [];
-  const broker = await startBroker({ dialer, router, onProgram: (program) => programs.push(program) });
   const folder = mkdtempSync(join(tmpdir(), 'kt shims '));
+  const sessionFile = join(folder, 'test.session');
+  const open = async (): Promise<Broker> => {
+    const started = await startBroker({ dialer, router, onProgram: (program) => programs.push(program) });
+    writeSessionFile(sessionFile, { broker: started, cidrs: CIDRS, suffixes: [], dns: dns.address }, true);
+    return started;
+  };
+  let broker = await open();
   const shims = installShims(folder);
   const { PATH, HOME } = process.env;
   const bare = { PATH, HOME, ORDERS, POD, REFUSED, SILENT, PUBLIC_PORT: String(publicPort) };
   return {
     dialer,
     router,
-    broker,
+    get broker() {
+      return broker;
+    },
+    kill: () => broker.close(),
+    restart: async () => {
+      broker = await open();
+    },
     programs,
     publicPort,
     shims,
@@ -91,6 +123,7 @@ export async function shimWorld(): Promise<ShimWorld> {
         dns: dns.address,
         shimsDirectory: shims,
         sessionId: 'test',
+        sessionFile,
         hostname: hostname(),
       });
       return { ...inherited, ...set };
@@ -110,6 +143,7 @@ function installShims(folder: string): string {
   for (const [from, to] of [
     ['jvm/kt-jvm.jar', 'kt-jvm.jar'],
     ['node/kt-node.cjs', 'kt-node.cjs'],
+    ['node/kt-node-broker.cjs', 'kt-node-broker.cjs'],
     ['python/sitecustomize.py', 'python/sitecustomize.py'],
   ] as const) {
     copyFileSync(join('shims', from), join(folder, to));

@@ -9,7 +9,7 @@ import type { JoinInfo } from '../../session/session.ts';
 import { withClusterApi } from '../cluster-api.ts';
 import { type Arguments, text } from '../options.ts';
 import { outputOf } from '../output.ts';
-import { ownVariables, workloadRequest } from '../workload-options.ts';
+import { javaVariable, ownVariables, workloadRequest } from '../workload-options.ts';
 
 export async function env(args: Arguments): Promise<number> {
   const output = outputOf(args);
@@ -21,7 +21,7 @@ export async function env(args: Arguments): Promise<number> {
       });
     const own = { ...(await workloadVariables(args, session.status)), ...ownVariables(args) };
     const join = await ask<JoinInfo>(session.path, { ask: 'join' });
-    const { set, unset } = environmentOf(join, { ...process.env, ...own });
+    const { set, unset } = environmentOf(join, { ...process.env, ...own }, javaVariable(args));
     const all = { ...own, ...set };
     const format = String(args['format']);
     if (output.json || !Object.hasOwn(ENV_FORMATS, format)) {

@@ -15,7 +15,7 @@ import { runRequests } from '../hold-options.ts';
 import { type Inbound, openInbound } from '../inbound.ts';
 import { type Arguments, type SessionArguments, sessionArguments } from '../options.ts';
 import { outputOf } from '../output.ts';
-import { ownVariables, workloadRequest } from '../workload-options.ts';
+import { javaVariable, ownVariables, workloadRequest } from '../workload-options.ts';
 
 export async function runProgram(args: Arguments, version: string): Promise<number> {
   const output = outputOf(args);
@@ -74,7 +74,8 @@ export async function runProgram(args: Arguments, version: string): Promise<numb
         signals.dispose();
       }
     }
-    return await runCommand(command, join, quiet, { ...surroundings?.variables, ...own });
+    const variables = { ...surroundings?.variables, ...own };
+    return await runCommand(command, join, quiet, { variables, javaVariable: javaVariable(args) });
   } catch (error) {
     return output.failure(error);
   } finally {

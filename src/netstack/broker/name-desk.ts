@@ -2,7 +2,7 @@
 // renewed behind, and they stand in while there is no link. Does not decide what is a cluster name: the router does.
 // Called by connection.ts; one desk serves all programs.
 import { KtError } from '../../errors.ts';
-import type { Dialer, ResolveAnswer } from '../dialer.ts';
+import type { Dialer, RecordType, ResolveAnswer } from '../dialer.ts';
 import { parseHost } from '../target.codec.ts';
 import { errorAnswer } from './errno.ts';
 import type { Answer } from './protocol.codec.ts';
@@ -23,6 +23,8 @@ export interface NameRouter {
   isClusterName(name: string): boolean;
   /** Suffixes which only the cluster has (`svc`, `cluster.local`), with or without a leading dot. */
   suffixes(): readonly string[];
+  /** Has the cluster IPv6 addresses? Only then is it asked for them too. */
+  ipv6(): boolean;
   /** The addresses of this answer are the cluster's from now on. */
   learnAnswer(answer: ResolveAnswer): void;
 }
@@ -104,16 +106,16 @@ export class NameDesk {
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
     });
     try {
-      const answer = await Promise.race([
-        this.#dialer.resolve(name, 'A', { signal, timeoutMs: RESOLVE_MS_MAX }),
-        aborted,
-      ]);
+      const types: readonly RecordType[] = this.#router.ipv6() ? ['A', 'AAAA'] : ['A'];
+      const asking = types.map((type) => this.#dialer.resolve(name, type, { signal, timeoutMs: RESOLVE_MS_MAX }));
+      const answers = await Promise.race([Promise.all(asking), aborted]);
       // What came over the wire is checked: it goes into a line, and into the router.
-      const addresses = answer.records
-        .filter((record) => record.type === 'A')
+      const addresses = answers
+        .flatMap(({ records }) => records)
+        .filter((record) => types.includes(record.type as RecordType))
         .map((record) => parseHost(record.data))
         .filter((address) => address !== undefined);
-      this.#router.learnAnswer(answer);
+      for (const answer of answers) this.#router.learnAnswer(answer);
       return this.#remember(name, { addresses, at: performance.now() });
     } finally {
       clearTimeout(timer);

@@ -47,6 +47,7 @@ export class Router {
   readonly #guessed = new NetworkSet();
   /** Address → was a network guessed from it, or could none be. Longest unseen first. */
   readonly #seen = new Map<string, boolean>();
+  #ipv6 = false;
   readonly #alsoProxy: readonly string[];
   readonly #services = new Map<string, ReadonlySet<string> | undefined>();
   readonly #rules: readonly Rule[];
@@ -140,6 +141,12 @@ export class Router {
     }
   }
 
+  /** Was an IPv6 address seen in the cluster, or named as one of it? */
+  ipv6(): boolean {
+    this.#ipv6 ||= this.#included.toJSON().some((network) => network.includes(':'));
+    return this.#ipv6;
+  }
+
   /** Networks of the cluster as far as known, for shims. */
   cidrs(): string[] {
     const alone = [...this.#seen.keys()].filter(
@@ -167,6 +174,7 @@ export class Router {
   #see(address: string, considered: boolean): void {
     this.#seen.delete(address);
     this.#seen.set(address, considered);
+    this.#ipv6 ||= address.includes(':');
     if (this.#seen.size > SEEN_MAX) this.#seen.delete(this.#seen.keys().next().value ?? '');
   }
 }

@@ -12,15 +12,12 @@ public final class Agent {
     private Agent() {}
 
     public static void premain(String arguments, Instrumentation instrumentation) {
-        String broker = System.getenv("KT_BROKER");
-        String token = System.getenv("KT_TOKEN");
-        if (broker == null || token == null || HookClasses.alreadyThere()) return;
+        if (System.getenv("KT_BROKER") == null || System.getenv("KT_TOKEN") == null || HookClasses.alreadyThere()) return;
         boolean debug = "1".equals(System.getenv("KT_DEBUG"));
         try {
-            String cidrs = setting("KT_CIDRS");
             HookClasses.define(instrumentation);
-            java.net.KtHook.init(broker, token, cidrs, setting("KT_SUFFIXES"), setting("KT_HOSTNAME"), System.getenv("KT_DNS"), debug);
-            NonProxyHosts.extend(cidrs);
+            java.net.KtHook.init(System.getenv());
+            NonProxyHosts.extend(System.getenv("KT_CIDRS"));
             instrumentation.addTransformer(new HookTransformer(debug), true);
             Class<?>[] loaded = alreadyLoaded(instrumentation);
             if (loaded.length > 0) instrumentation.retransformClasses(loaded);
@@ -28,11 +25,6 @@ public final class Agent {
             System.err.println("kt: no JVM agent, the cluster cannot be reached from this JVM: " + e);
             if (debug) e.printStackTrace();
         }
-    }
-
-    private static String setting(String name) {
-        String value = System.getenv(name);
-        return value == null ? "" : value;
     }
 
     /** Hook points that are not loaded yet are not loaded for this: the transformer meets them later, and most JVMs never need them. */

@@ -5,15 +5,13 @@ import java.io.InputStream;
 import java.lang.instrument.Instrumentation;
 import java.lang.reflect.Field;
 import java.security.ProtectionDomain;
+import java.util.Arrays;
 
 /**
  * Puts the hook classes into package java.net of java.base, where every class loader sees them. Not by the boot class path:
  * appending to that makes the JVM print a warning and give up class data sharing.
  */
 final class HookClasses {
-    /** KtHook last: it is the proof that all are there. */
-    private static final String[] NAMES = {"KtCluster", "KtBroker", "KtHook"};
-
     private HookClasses() {}
 
     /** Also when the agent is given twice. */
@@ -26,22 +24,26 @@ final class HookClasses {
         }
     }
 
+    /** Each with its length in front (build.sh). KtHook is the last: it is the proof that all are there. */
     static void define(Instrumentation instrumentation) throws Exception {
         boolean modules = !System.getProperty("java.specification.version").startsWith("1.");
-        for (String name : NAMES) {
-            byte[] code = read("/kt/hook/".concat(name).concat(".bin"));
+        byte[] all = read("/kt/hook.bin");
+        for (int at = 0; at < all.length;) {
+            int start = at + 4;
+            at = start + ClassPatcher.i4(all, at);
+            byte[] code = Arrays.copyOfRange(all, start, at);
             if (modules) Define9.define(instrumentation, code);
-            else define8(name, code);
+            else define8(code);
         }
     }
 
     /** Java 8 has no modules to respect, and no other way. */
-    private static void define8(String name, byte[] code) throws Exception {
+    private static void define8(byte[] code) throws Exception {
         Class<?> unsafe = Class.forName("sun.misc.Unsafe");
         Field instance = unsafe.getDeclaredField("theUnsafe");
         instance.setAccessible(true);
         unsafe.getMethod("defineClass", String.class, byte[].class, int.class, int.class, ClassLoader.class, ProtectionDomain.class)
-            .invoke(instance.get(null), "java/net/".concat(name), code, 0, code.length, null, null);
+            .invoke(instance.get(null), null, code, 0, code.length, null, null);
     }
 
     private static byte[] read(String resource) throws IOException {

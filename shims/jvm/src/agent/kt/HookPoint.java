@@ -64,7 +64,7 @@ final class HookPoint {
         return this;
     }
 
-    /** The method returns false where the call said true. */
+    /** The method returns false, or 0, where the call said true. */
     HookPoint returnFalseIfTrue() {
         returned = "";
         return this;

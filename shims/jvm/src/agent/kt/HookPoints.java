@@ -17,6 +17,8 @@ final class HookPoints {
         // Name lookups, below the JDK's cache. 8-28.
         new HookPoint("java/net/InetAddress", "getAddressesFromNameService", "(Ljava/lang/String;")
             .object(0).call("resolve", "(Ljava/lang/String;)[" + INET).returnUnlessNull("[" + INET),
+        // How long it is remembered that a name is not there: not, where kt was away. 8-28.
+        new HookPoint("sun/net/InetAddressCachePolicy", "getNegative", "()I").call("uncached", "()Z").returnFalseIfTrue(),
         // The one point below SocketChannel, asynchronous channels on Unix, NioSocketImpl (13+) and DatagramChannel. 8-28.
         new HookPoint("sun/nio/ch/Net", "connect", "(Ljava/net/ProtocolFamily;" + DESCRIPTOR + INET + "I)I")
             .object(1).object(2).integer(3).call("port", "(" + DESCRIPTOR + INET + "I)I")

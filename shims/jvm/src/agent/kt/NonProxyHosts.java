@@ -13,6 +13,7 @@ final class NonProxyHosts {
     private NonProxyHosts() {}
 
     static void extend(String cidrs) {
+        if (cidrs == null) return;
         if (System.getProperty("http.proxyHost") == null && System.getProperty("https.proxyHost") == null) return;
         String given = System.getProperty("http.nonProxyHosts");
         System.setProperty("http.nonProxyHosts", (given == null ? DEFAULT : given) + "|*.svc|*.cluster.local" + patterns(cidrs));
@@ -23,7 +24,7 @@ final class NonProxyHosts {
         StringBuilder all = new StringBuilder();
         for (String cidr : cidrs.split(",")) {
             String[] octets = cidr.trim().split("[./]");
-            if (octets.length != 5) continue; // IPv6
+            if (octets.length != 5) continue; // none, or IPv6
             int prefix = Integer.parseInt(octets[4]);
             if (prefix == 0) continue;
             // The last octet that the prefix touches takes all values that the rest of the prefix leaves open.

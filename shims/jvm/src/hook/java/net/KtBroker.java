@@ -1,21 +1,26 @@
 package java.net;
 
+import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
+import java.util.Map;
+import java.util.Properties;
 
 /**
  * Asks kt's broker on 127.0.0.1: one line there, one line back (src/netstack/broker/protocol.codec.ts). Every wait has an end, and a
- * kt that is gone gives one line on stderr for each process and a clear exception. Called by KtHook only.
+ * kt that is gone gives one line on stderr for each process and a clear exception. A kt that was started again since is found by the
+ * session file (src/session/session-file.ts). Called by KtHook only.
  */
+@SuppressWarnings({"rawtypes", "unchecked"})
 final class KtBroker {
     /** Longer than the broker's own limits: it knows the better reason. */
     private static final int RESOLVE_MS = 15000;
     private static final int DIAL_MS = 30000;
     private static final int MARGIN_MS = 2000;
 
-    private static String token = "";
-    private static int port;
+    /** The one that is asked now: {port, token}, which change together. */
+    private static volatile Object[] endpoint;
+    private static String file;
     private static boolean debug;
     /** The first question of a process says who asks. A second HELLO by a race would do no harm. */
     private static volatile boolean introduced;
@@ -24,11 +29,14 @@ final class KtBroker {
 
     private KtBroker() {}
 
-    static void init(String address, String secret, boolean verbose) throws UnknownHostException {
-        port = Integer.parseInt(address.substring(address.lastIndexOf(':') + 1));
-        token = secret;
-        debug = verbose;
+    static void init(Map settings) throws UnknownHostException {
+        String address = (String) settings.get("KT_BROKER");
         loopback = InetAddress.getByAddress("127.0.0.1", new byte[] {127, 0, 0, 1});
+        if (endpoint == null) {
+            file = (String) settings.get("KT_SESSION_FILE");
+            debug = "1".equals(settings.get("KT_DEBUG"));
+        }
+        endpoint = new Object[] {Integer.valueOf(address.substring(address.lastIndexOf(':') + 1)), settings.get("KT_TOKEN")};
     }
 
     static InetAddress loopback() {
@@ -57,44 +65,73 @@ final class KtBroker {
 
     /** ConnectException when kt is away, SocketTimeoutException when it does not answer. */
     private static String ask(String question, int timeoutMs) throws IOException {
-        Socket socket = new Socket(Proxy.NO_PROXY);
+        Object[] asked = endpoint;
         try {
-            try {
-                socket.connect(new InetSocketAddress(loopback, port), MARGIN_MS);
-            } catch (IOException e) {
-                introduced = false;
-                throw away(e.getMessage());
+            return ask(asked, question, timeoutMs);
+        } catch (ConnectException e) {
+            if (found(asked)) return ask(endpoint, question, timeoutMs);
+            if (!warned) {
+                warned = true;
+                System.err.println("kt: " + e.getMessage());
             }
+            throw e;
+        }
+    }
+
+    private static String ask(Object[] endpoint, String question, int timeoutMs) throws IOException {
+        Socket socket = new Socket(Proxy.NO_PROXY);
+        String reason = "connection closed";
+        try {
+            socket.connect(new InetSocketAddress(loopback, (Integer) endpoint[0]), MARGIN_MS);
             socket.setTcpNoDelay(true);
             socket.setSoTimeout(timeoutMs);
             boolean hello = !introduced;
             introduced = true;
-            OutputStream out = socket.getOutputStream();
-            out.write(((hello ? "KT1 " + token + " HELLO java " + System.getProperty("java.version") + " " + pid() + "\n" : "") + "KT1 " + token + " " + question + "\n").getBytes("ISO-8859-1"));
+            String start = "KT1 " + endpoint[1] + " ";
+            socket.getOutputStream().write(((hello ? start + "HELLO java " + System.getProperty("java.version") + " " + pid() + "\n" : "") + start + question + "\n").getBytes("ISO-8859-1"));
             InputStream in = socket.getInputStream();
             String answer = line(in);
             if (hello && answer.equals("OK")) answer = line(in);
-            if (answer.isEmpty()) throw away("connection closed");
             if (debug) System.err.println("[kt] " + question + " -> " + answer);
-            return answer;
+            // Not one of the broker's: its port is another program's now. A wrong token: another kt's.
+            if ((answer.startsWith("OK") || answer.startsWith("NO") || answer.startsWith("ERR ")) && !answer.startsWith("ERR EACCES wrong")) return answer;
+            if (!answer.isEmpty()) reason = answer;
+        } catch (SocketTimeoutException e) {
+            throw e;
+        } catch (IOException e) {
+            reason = e.getMessage();
         } finally {
             socket.close();
         }
+        introduced = false;
+        throw new ConnectException("kt is not running (127.0.0.1:" + endpoint[0] + ": " + reason + "); cluster names and addresses cannot be reached");
+    }
+
+    /** Has another kt been started since `asked` was asked? */
+    private static synchronized boolean found(Object[] asked) {
+        if (asked != endpoint) return true; // by another thread
+        try {
+            Properties settings = new Properties();
+            FileInputStream in = new FileInputStream(file);
+            try {
+                settings.load(in);
+            } finally {
+                in.close();
+            }
+            if (asked[1].equals(settings.get("KT_TOKEN"))) return false;
+            KtHook.init(settings);
+        } catch (Exception e) {
+            return false;
+        }
+        if (warned) System.err.println("kt: kt is running again");
+        warned = false;
+        return true;
     }
 
     private static String line(InputStream in) throws IOException {
         StringBuilder line = new StringBuilder();
         for (int c; (c = in.read()) != -1 && c != '\n' && line.length() < 512;) line.append((char) c);
         return line.toString();
-    }
-
-    private static ConnectException away(String reason) {
-        String text = "kt is not running (127.0.0.1:" + port + ": " + reason + "); cluster names and addresses cannot be reached";
-        if (!warned) {
-            warned = true;
-            System.err.println("kt: " + text);
-        }
-        return new ConnectException(text);
     }
 
     /** ProcessHandle is Java 9; the management bean would load far too much. 0 where the system does not tell. */

@@ -1,48 +1,54 @@
 package java.net;
 
+import java.util.Arrays;
 import java.util.Locale;
+import java.util.Map;
 
 /**
  * What is the cluster's: networks, addresses that names turned out to be, and names worth a question to the broker.
  * Knows no sockets. Lives in java.base like KtHook, which is its only caller; without inner classes and lambdas, because each
  * class here is defined by hand (kt.HookClasses).
  */
+@SuppressWarnings({"rawtypes", "unchecked"})
 final class KtCluster {
     /** Addresses learned from names; the memory must not grow with a program that resolves for ever. */
     private static final int LEARNED_MAX = 4096;
 
-    private static byte[][] networks = new byte[0][];
-    private static int[] prefixes = new int[0];
+    /** The bytes of each, and its prefix length behind them. Replaced as a whole, when another kt is found. */
+    private static volatile byte[][] networks = new byte[0][];
     private static String[] suffixes = new String[0];
-    private static String hostname = "";
-    private static final java.util.Set<InetAddress> LEARNED = java.util.concurrent.ConcurrentHashMap.newKeySet();
+    private static String hostname;
+    private static final java.util.Set LEARNED = java.util.concurrent.ConcurrentHashMap.newKeySet();
 
     private KtCluster() {}
 
     /** As src/modes/run-env.ts writes them: `10.96.0.0/12,fd00::/108`, `.shop,.corp.example` and the laptop's own name, all in lower case. */
-    static void init(String cidrs, String more, String self) throws UnknownHostException {
+    static void init(Map settings) throws UnknownHostException {
+        String cidrs = KtHook.setting(settings, "KT_CIDRS");
         String[] list = cidrs.isEmpty() ? new String[0] : cidrs.split(",");
-        networks = new byte[list.length][];
-        prefixes = new int[list.length];
+        byte[][] parsed = new byte[list.length][];
         for (int i = 0; i < list.length; i++) {
             int slash = list[i].indexOf('/');
-            networks[i] = InetAddress.getByName(list[i].substring(0, slash)).getAddress();
-            prefixes[i] = Integer.parseInt(list[i].substring(slash + 1));
+            byte[] address = InetAddress.getByName(list[i].substring(0, slash)).getAddress();
+            parsed[i] = Arrays.copyOf(address, address.length + 1);
+            parsed[i][address.length] = (byte) Integer.parseInt(list[i].substring(slash + 1));
         }
-        suffixes = (".svc,.cluster.local," + more).split(",");
-        hostname = self;
+        networks = parsed;
+        suffixes = (".svc,.cluster.local," + KtHook.setting(settings, "KT_SUFFIXES")).split(",");
+        if (hostname == null) hostname = KtHook.setting(settings, "KT_HOSTNAME");
     }
 
     /** InetAddress gives IPv4-mapped addresses as IPv4 already. */
     static boolean has(InetAddress address) {
         if (address == null) return false;
         byte[] bytes = address.getAddress();
-        for (int i = 0; i < networks.length; i++) if (within(bytes, networks[i], prefixes[i])) return true;
+        for (byte[] network : networks) if (within(bytes, network)) return true;
         return LEARNED.contains(address);
     }
 
-    private static boolean within(byte[] address, byte[] network, int prefix) {
-        if (address.length != network.length) return false;
+    private static boolean within(byte[] address, byte[] network) {
+        if (address.length != network.length - 1) return false;
+        int prefix = network[address.length] & 0xff;
         int whole = prefix / 8;
         for (int i = 0; i < whole; i++) if (address[i] != network[i]) return false;
         int rest = prefix % 8;

@@ -8,12 +8,15 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 
 /**
  * What the inserted prologues call (the table of them is kt.HookPoints). Lives in the exported package java.net of java.base,
  * so that every class loader of the program reaches it. Each method is harmless for what is not the cluster's: it returns its argument,
- * or null for "go on as before". Compiled for Java 8; without inner classes and lambdas, because it is defined by hand.
+ * or null for "go on as before". Compiled for Java 8; without inner classes and lambdas, because it is defined by hand. Raw types, because
+ * each generic signature costs the jar more bytes than a cast.
  */
+@SuppressWarnings({"rawtypes", "unchecked"})
 public final class KtHook {
     /** Milliseconds that a non-blocking connect may wait for a true refusal before it goes on with the dial under way. */
     private static final int WAIT = Integer.getInteger("kt.nio.wait", 100);
@@ -21,19 +24,26 @@ public final class KtHook {
     private static boolean ready;
     private static String dns;
     /** {address, port, local port}: what port() found out for the addr() that follows in the same prologue, or what a dial ahead did. */
-    private static final ThreadLocal<Object[]> DIALLED = new ThreadLocal<Object[]>();
+    private static final ThreadLocal DIALLED = new ThreadLocal();
     /** Set while nameservers() asks the original method, which has the same prologue. */
-    private static final ThreadLocal<Object> INSIDE = new ThreadLocal<Object>();
+    private static final ThreadLocal INSIDE = new ThreadLocal();
+    /** Set while a lookup fails because kt is away: that is not to be remembered. */
+    private static final ThreadLocal AWAY = new ThreadLocal();
     private static Method socketOption;
 
     private KtHook() {}
 
-    public static void init(String broker, String token, String cidrs, String suffixes, String hostname, String dnsAddress, boolean debug)
-            throws IOException {
-        KtBroker.init(broker, token, debug);
-        KtCluster.init(cidrs, suffixes, hostname);
-        dns = dnsAddress;
+    /** `settings`: the environment, or what a session file says. */
+    public static void init(Map settings) throws IOException {
+        KtBroker.init(settings);
+        KtCluster.init(settings);
+        dns = (String) settings.get("KT_DNS");
         ready = true;
+    }
+
+    static String setting(Map settings, String name) {
+        Object value = settings.get(name);
+        return value == null ? "" : (String) value;
     }
 
     // ------------------------------------------------------------------ names
@@ -46,6 +56,7 @@ public final class KtHook {
         try {
             answer = KtBroker.resolve(name);
         } catch (IOException e) {
+            AWAY.set(e);
             // A short name may also be the office network's: then the system's resolver is asked, as without kt.
             if (!KtCluster.certain(name)) return null;
             throw new UnknownHostException(host + ": " + e.getMessage());
@@ -64,13 +75,20 @@ public final class KtHook {
         return null;
     }
 
-    /** Netty's own resolver: answered like an entry of the hosts file. */
-    public static InetAddress one(String host) {
-        List<InetAddress> all = many(host);
-        return all == null ? null : all.get(0);
+    /** The JDK remembers for 10 seconds that a name is not there; kt may be back before. */
+    public static boolean uncached() {
+        boolean away = AWAY.get() != null;
+        AWAY.remove();
+        return away;
     }
 
-    public static List<InetAddress> many(String host) {
+    /** Netty's own resolver: answered like an entry of the hosts file. */
+    public static InetAddress one(String host) {
+        List all = many(host);
+        return all == null ? null : (InetAddress) all.get(0);
+    }
+
+    public static List many(String host) {
         try {
             InetAddress[] addresses = resolve(host);
             return addresses == null ? null : Arrays.asList(addresses);
@@ -83,16 +101,17 @@ public final class KtHook {
      * JNDI's DNS (SRV and TXT, as mongodb+srv asks): kt's DNS first. It answers REFUSED to what is not the cluster's, and JNDI then goes
      * on to the next server.
      */
-    @SuppressWarnings("unchecked")
-    public static List<String> nameservers(Object configuration) {
+    public static List nameservers(Object configuration) {
         if (!ready || dns == null || INSIDE.get() != null) return null;
         INSIDE.set(Boolean.TRUE);
-        List<String> servers = new ArrayList<String>();
-        servers.add(dns);
+        List servers = new ArrayList();
         try {
+            // A datagram does not tell whether kt is there; this finds one that was started again.
+            KtBroker.resolve("localhost");
+            servers.add(dns);
             Method original = configuration.getClass().getMethod("nameservers");
             original.setAccessible(true);
-            servers.addAll((List<String>) original.invoke(configuration));
+            servers.addAll((List) original.invoke(configuration));
         } catch (Exception e) {
             return null;
         } finally {
@@ -104,7 +123,7 @@ public final class KtHook {
     // ------------------------------------------------------------------ proxies
 
     /** What is the cluster's never goes through the company's proxy. */
-    public static List<Proxy> direct(URI uri) {
+    public static List direct(URI uri) {
         return uri != null && ours(uri.getHost()) ? Collections.singletonList(Proxy.NO_PROXY) : null;
     }
 
@@ -157,7 +176,7 @@ public final class KtHook {
     /** The port to connect to. addr() follows in the same prologue and takes what was found out. */
     public static int port(FileDescriptor descriptor, InetAddress address, int port) throws IOException {
         if (!ready || !KtCluster.has(address)) return port;
-        Object[] dialled = DIALLED.get();
+        Object[] dialled = (Object[]) DIALLED.get();
         if (dialled == null || !address.equals(dialled[0]) || (Integer) dialled[1] != port) {
             boolean datagrams = descriptor != null && isDatagram(descriptor);
             String answer = datagrams ? KtBroker.udp(address, port) : KtBroker.dial(address, port, 0, WAIT);
@@ -170,7 +189,7 @@ public final class KtHook {
 
     /** The address to connect to. `port` is the program's, as it was for port(). */
     public static InetAddress addr(InetAddress address, int port) {
-        Object[] dialled = ready ? DIALLED.get() : null;
+        Object[] dialled = ready ? (Object[]) DIALLED.get() : null;
         if (dialled == null || !dialled[0].equals(address) || (Integer) dialled[1] != port) return address;
         DIALLED.remove();
         return (Integer) dialled[2] < 0 ? address : KtBroker.loopback();

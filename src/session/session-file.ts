@@ -1,0 +1,60 @@
+// The session file: how a program that outlived its kt finds the next one. Shims read it when the broker that they were started with does
+// not answer (NAME=VALUE lines, the same names as in their environment). One for each context and namespace, 0600, because it holds the
+// broker's token. Written when a session's ports are open, removed when it ends. Called by session.ts.
+import { createHash } from 'node:crypto';
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ShimSettings, shimVariables } from '../netstack/broker/settings.codec.ts';
+import { controlFolder } from './control-paths.ts';
+
+/** The same for every session of this context and namespace, so that the next one is found where this one was. */
+export function sessionFilePath(context: string, namespace: string): string {
+  const name = createHash('sha256').update(`${context}\n${namespace}`).digest('hex').slice(0, 16);
+  return join(folder(), `${name}.session`);
+}
+
+/** On Windows the control sockets are in no folder. */
+function folder(): string {
+  if (process.platform !== 'win32') return controlFolder();
+  const own = join(process.env['LOCALAPPDATA'] ?? tmpdir(), 'kt');
+  mkdirSync(own, { recursive: true });
+  return own;
+}
+
+/** A session that others can join takes the place of any other's file; a program's own session only that of a dead one. */
+export function writeSessionFile(path: string, settings: ShimSettings, shared: boolean): void {
+  const other = ownerOf(path);
+  if (!shared && other !== undefined && other !== process.pid && isAlive(other)) return;
+  const lines = { KT_PID: process.pid, ...shimVariables(settings) };
+  const text = Object.entries(lines).map(([name, value]) => `${name}=${value}\n`);
+  // In one step: a shim reads all of it or the older one.
+  const fresh = `${path}.${process.pid}`;
+  writeFileSync(fresh, text.join(''), { mode: 0o600 });
+  if (process.platform !== 'win32') chmodSync(fresh, 0o600);
+  renameSync(fresh, path);
+}
+
+/** Another session's is left alone. */
+export function removeSessionFile(path: string): void {
+  if (ownerOf(path) === process.pid) rmSync(path, { force: true });
+}
+
+function ownerOf(path: string): number | undefined {
+  try {
+    const pid = /^KT_PID=(\d+)$/m.exec(readFileSync(path, 'utf8'))?.[1];
+    return pid === undefined ? undefined : Number(pid);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Also used for what killed sessions left. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
