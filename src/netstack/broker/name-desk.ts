@@ -112,7 +112,7 @@ export class NameDesk {
       // What came over the wire is checked: it goes into a line, and into the router.
       const addresses = answers
         .flatMap(({ records }) => records)
-        .filter((record) => types.includes(record.type as RecordType))
+        .filter(({ type }) => type === 'A' || type === 'AAAA')
         .map((record) => parseHost(record.data))
         .filter((address) => address !== undefined);
       for (const answer of answers) this.#router.learnAnswer(answer);
