@@ -24,7 +24,7 @@ const ASK_MS = 2_000;
 /** Agents that are asked at once: each is a TLS connection to the API server. */
 const ASKED_AT_ONCE = 8;
 
-interface EndpointSlice {
+export interface EndpointSlice {
   readonly metadata: { readonly labels?: Readonly<Record<string, string>> };
   readonly endpoints?: readonly {
     readonly addresses?: readonly string[];
@@ -68,13 +68,13 @@ async function unlessForbidden<T>(listing: Promise<T[]>): Promise<T[] | null> {
   }
 }
 
-const runs = ({ metadata, status }: PodTrace): boolean =>
+export const runs = ({ metadata, status }: PodTrace): boolean =>
   metadata.deletionTimestamp === undefined && status?.phase !== 'Succeeded' && status?.phase !== 'Failed';
 
-const isHelper = (service: ServiceObject): boolean =>
+export const isHelper = (service: ServiceObject): boolean =>
   service.metadata.labels?.['kt/role'] === 'origin' || isKtConnectHelper(service);
 
-function countReady(slices: readonly EndpointSlice[]): Map<string, number> {
+export function countReady(slices: readonly EndpointSlice[]): Map<string, number> {
   const addresses = new Map<string, Set<string>>();
   for (const { metadata, endpoints } of slices) {
     const service = metadata.labels?.['kubernetes.io/service-name'] ?? '';
@@ -87,9 +87,9 @@ function countReady(slices: readonly EndpointSlice[]): Map<string, number> {
   return new Map([...addresses].map(([service, found]) => [service, found.size]));
 }
 
-type Asked = readonly Holder[] | { readonly failed: string };
+export type Asked = readonly Holder[] | { readonly failed: string };
 
-async function askAgents(
+export async function askAgents(
   api: ClusterApi,
   namespace: string,
   version: string,
@@ -146,7 +146,7 @@ interface Facts {
   readonly now: number;
 }
 
-function lineOf(service: ServiceObject, { ready, holders, foreign, now }: Facts): ServiceLine {
+export function lineOf(service: ServiceObject, { ready, holders, foreign, now }: Facts): ServiceLine {
   const { name } = service.metadata;
   const { spec } = service;
   const journal = journalOf(service);
@@ -230,7 +230,7 @@ function userOf({ user, host, heldMs, live, rules }: Holder, now: number): Servi
   };
 }
 
-function connectorOf({ metadata: { name, annotations, creationTimestamp } }: PodTrace): Connector {
+export function connectorOf({ metadata: { name, annotations, creationTimestamp } }: PodTrace): Connector {
   return {
     user: annotations?.['kt/user'] ?? 'unknown',
     host: annotations?.['kt/host'] ?? null,

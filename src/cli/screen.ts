@@ -1,0 +1,89 @@
+// Opens the screen beside a session that runs in this process: a process of its own on the same terminal, which follows the session over
+// its local socket. What the screen does to its terminal, or a slow line does to the screen, never holds the session's traffic up; and
+// where the screen ends by a defect, the session goes on. Called by the commands that hold a session.
+import { spawn } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
+import type { Board } from '../session/board.ts';
+import type { SessionEvent } from '../session/events.ts';
+import type { Arguments } from './options.ts';
+import type { Output } from './output.ts';
+
+/** Exit code of `kt ui` when the user left it; what the session does then was asked of it already. */
+export const SCREEN_LEFT = 0;
+
+/** Both ends are a terminal that can draw, and nobody asked for lines. */
+export function wantsScreen(args: Arguments, env: NodeJS.ProcessEnv = process.env): boolean {
+  const { stdin, stdout } = process;
+  if (args['output'] !== undefined || args['plain'] === true || args['debug'] === true) return false;
+  if (env['KT_PLAIN'] || env['CI'] || env['TERM'] === 'dumb' || env['TERM'] === undefined) return false;
+  return stdin.isTTY && stdout.isTTY;
+}
+
+export interface ScreenProcess {
+  /** Resolves when it has ended, however. */
+  readonly ended: Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Starts it. While it is there, `output` is held back: see `quietly`. */
+export function openScreen(board: Board, output: Output): ScreenProcess {
+  const entry = process.argv[1] ?? '';
+  const child = spawn(process.execPath, [entry, 'ui', '--session', board.id, '--owner'], { stdio: 'inherit' });
+  let closing = false;
+  const ended = new Promise<void>((resolve) => {
+    child.once('error', () => resolve());
+    child.once('exit', (code, signal) => {
+      if (code !== SCREEN_LEFT && !closing) {
+        restoreTerminal();
+        output.event({
+          type: 'warning',
+          message: `the screen ended by itself (${signal ?? `code ${code ?? '?'}`}); the session goes on`,
+          hint: '`kt ui` opens it again, Ctrl-C ends the session',
+        });
+      }
+      resolve();
+    });
+  });
+  return {
+    ended,
+    close: async () => {
+      closing = true;
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+/** What a screen that was killed could not put back. */
+function restoreTerminal(): void {
+  if (process.stdout.isTTY) process.stdout.write('\u001b[?1049l\u001b[?25h\u001b[0m');
+  if (process.platform !== 'win32') spawnSync('stty', ['sane'], { stdio: ['inherit', 'ignore', 'ignore'] });
+}
+
+/** `output.event` that says nothing while a screen is there. */
+export class Hush {
+  screen: ScreenProcess | undefined;
+  readonly #output: Output;
+
+  constructor(output: Output) {
+    this.#output = output;
+  }
+
+  readonly event = (event: SessionEvent): void => {
+    if (!this.screen) this.#output.event(event);
+  };
+
+  /** From now on until it ends. */
+  open(board: Board): void {
+    const screen = openScreen(board, this.#output);
+    this.screen = screen;
+    void screen.ended.then(() => {
+      if (this.screen === screen) this.screen = undefined;
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.screen?.close();
+    this.screen = undefined;
+  }
+}
