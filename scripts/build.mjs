@@ -27,8 +27,9 @@ mkdirSync('dist/shims', { recursive: true });
 
 await bundle('src/agent/main.ts', {}, { file: 'dist/agent.mjs', minify: true, codeSplitting: false });
 await bundle(
-  { kt: 'src/cli/main.ts' },
-  {},
+  // The screen is a bundle of its own, loaded by `kt ui` only. Ink's developer tools are not for users.
+  { kt: 'src/cli/main.ts', ui: 'src/ui/show.tsx' },
+  { resolve: { alias: { 'react-devtools-core': new URL('no-devtools.mjs', import.meta.url).pathname } } },
   {
     dir: 'dist',
     entryFileNames: '[name].mjs',

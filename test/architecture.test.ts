@@ -28,7 +28,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   modes: ['modes', 'session', 'cluster', 'netstack', 'playground', 'root'],
   playground: ['playground', 'netstack', 'root'],
   ui: ['ui', 'session', 'root'],
-  cli: ['cli', 'modes', 'session', 'cluster', 'root'],
+  cli: ['cli', 'ui', 'modes', 'session', 'cluster', 'root'],
 };
 
 const byName = (a: string | undefined, b: string | undefined): number => (a ?? '').localeCompare(b ?? '');

@@ -16,9 +16,9 @@ export const GLOBAL_OPTIONS = {
     type: 'string',
     alias: 'o',
     choices: ['plain', 'json'] as const,
-    default: 'plain' as const,
-    describe: 'json: one event a line (NDJSON)',
+    describe: 'plain: lines; json: one event a line (NDJSON)',
   },
+  plain: { type: 'boolean', default: false, describe: 'lines instead of the screen (also $KT_PLAIN)' },
   debug: { type: 'boolean', alias: 'd', default: false, describe: 'say more' },
 } as const;
 

@@ -12,7 +12,8 @@ import { withEnvironmentOptions } from './workload-options.ts';
 /** A command gets its arguments and gives the exit code. */
 type Command = (args: Arguments, version: string) => Promise<number>;
 
-export async function run(argv: readonly string[], version: string): Promise<number> {
+export async function run(given: readonly string[], version: string): Promise<number> {
+  const argv = opensScreen(given) ? ['open', ...given] : given;
   let code = 0;
   const start = (load: () => Promise<Command>) => async (args: Arguments) => {
     const command = await load();
@@ -83,6 +84,25 @@ export async function run(argv: readonly string[], version: string): Promise<num
       start(async () => (await import('./commands/recover.ts')).recover),
     )
     .command(
+      'release [name..]',
+      'Give Services or forwarded ports up that a session on this laptop holds: kt release orders',
+      (y) => y.positional('name', { type: 'string', array: true }),
+      start(async () => (await import('./commands/release.ts')).release),
+    )
+    .command(
+      'ui',
+      'Show the running session on a screen',
+      (y) => y.option('session', { type: 'string', hidden: true }).option('owner', { type: 'boolean', hidden: true }),
+      start(async () => (await import('./commands/ui.ts')).ui),
+    )
+    // `kt` alone, on a terminal: main.ts says so.
+    .command(
+      'open',
+      false,
+      (y) => withSessionOptions(y),
+      start(async () => (await import('./commands/open.ts')).open),
+    )
+    .command(
       'status',
       'Show the sessions of this laptop',
       (y) => y,
@@ -143,3 +163,11 @@ export async function run(argv: readonly string[], version: string): Promise<num
   await parser.parseAsync();
   return code;
 }
+
+/** No command, and a terminal at both ends: the screen is what is wanted. */
+const opensScreen = ([first = '-']: readonly string[]): boolean =>
+  first.startsWith('-') &&
+  !['-h', '--help', '-v', '--version'].includes(first) &&
+  process.stdin.isTTY &&
+  process.stdout.isTTY &&
+  !process.env['KT_PLAIN'];

@@ -1,12 +1,14 @@
 // Opens the screen beside a session that runs in this process: a process of its own on the same terminal, which follows the session over
 // its local socket. What the screen does to its terminal, or a slow line does to the screen, never holds the session's traffic up; and
 // where the screen ends by a defect, the session goes on. Called by the commands that hold a session.
-import { spawn } from 'node:child_process';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import type { Board } from '../session/board.ts';
 import type { SessionEvent } from '../session/events.ts';
 import type { Arguments } from './options.ts';
 import type { Output } from './output.ts';
+
+/** Milliseconds for the screen to put its terminal back by itself. */
+const LEAVE_MS = 500;
 
 /** Exit code of `kt ui` when the user left it; what the session does then was asked of it already. */
 export const SCREEN_LEFT = 0;
@@ -19,14 +21,14 @@ export function wantsScreen(args: Arguments, env: NodeJS.ProcessEnv = process.en
   return stdin.isTTY && stdout.isTTY;
 }
 
-export interface ScreenProcess {
+interface ScreenProcess {
   /** Resolves when it has ended, however. */
   readonly ended: Promise<void>;
   close(): Promise<void>;
 }
 
 /** Starts it. While it is there, `output` is held back: see `quietly`. */
-export function openScreen(board: Board, output: Output): ScreenProcess {
+function openScreen(board: Board, output: Output): ScreenProcess {
   const entry = process.argv[1] ?? '';
   const child = spawn(process.execPath, [entry, 'ui', '--session', board.id, '--owner'], { stdio: 'inherit' });
   let closing = false;
@@ -48,8 +50,9 @@ export function openScreen(board: Board, output: Output): ScreenProcess {
     ended,
     close: async () => {
       closing = true;
-      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGTERM'), LEAVE_MS);
       await ended;
+      clearTimeout(timer);
     },
   };
 }

@@ -74,6 +74,15 @@ export async function loadClusterConfig(options: ConfigOptions = {}): Promise<Cl
   };
 }
 
+/** The contexts that there are, with the namespace that each leads to. Rejects as loadClusterConfig does. */
+export async function listContexts({
+  kubeconfig,
+  env = process.env,
+}: Pick<ConfigOptions, 'kubeconfig' | 'env'>): Promise<{ readonly name: string; readonly namespace: string }[]> {
+  const { contexts } = await readAll(kubeconfigFiles(kubeconfig, env));
+  return [...contexts.values()].map(({ name, value }) => ({ name, namespace: value.namespace || 'default' }));
+}
+
 /** `--kubeconfig`, else KUBECONFIG's list, else ~/.kube/config. */
 export function kubeconfigFiles(explicit: string | undefined, env: NodeJS.ProcessEnv): string[] {
   if (explicit) return [resolvePath(explicit)];

@@ -14,6 +14,8 @@ const SNAPSHOT_MS = 10_000;
 const ACTION_MS = 300_000;
 /** Characters of one event: a batch of 200 Services is 100 KB. */
 const LINE_MAX = 16 * 1024 * 1024;
+/** Events that wait for the first listener, who comes at once. */
+const EARLY_MAX = 1_000;
 /** Events that the log keeps. */
 const LOG_MAX = 1_000;
 
@@ -29,6 +31,8 @@ export function attach(path: string): Promise<SessionPort> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
     const listeners = new Set<(event: StampedEvent) => void>();
+    // What came before anybody listened: the first picture of the namespace, say. The first listener gets it.
+    let early: StampedEvent[] | undefined = [];
     let [held, reason] = ['', 'the session ended'];
     let port: (SessionPort & { state: SessionState; log: StampedEvent[] }) | undefined;
     let tellClosed: (reason: string) => void = () => undefined;
@@ -50,6 +54,8 @@ export function attach(path: string): Promise<SessionPort> {
         log: [...log],
         subscribe: (listener) => {
           listeners.add(listener);
+          for (const event of early ?? []) listener(event);
+          early = undefined;
           return () => listeners.delete(listener);
         },
         act: <K extends ActionKind>(action: Extract<Action, { kind: K }>) =>
@@ -69,6 +75,7 @@ export function attach(path: string): Promise<SessionPort> {
         port.log.push(event);
         if (port.log.length > LOG_MAX) port.log.splice(0, port.log.length - LOG_MAX / 2);
       }
+      if (early && early.length < EARLY_MAX) early.push(event);
       for (const listener of listeners) listener(event);
     };
     socket.on('data', (text: string) => {

@@ -16,6 +16,8 @@ export interface LogLine {
   readonly time: string;
   readonly text: string;
   readonly style: Style;
+  /** An error: not to be overlooked. */
+  readonly urgent: boolean;
 }
 
 export interface NamespaceData {

@@ -1,7 +1,20 @@
-// What Ink says of a key, as one name: a character, or `up`, `enter`, `ctrl-c`. Text that was pasted comes as one name. Pure.
+// What Ink says of a key, as one name: a character, or `up`, `enter`, `ctrl-c`. Pure.
+// A terminal may send several keys in one piece: a fast typist, a slow line, a paste.
 import type { Key } from 'ink';
+import { charactersOf } from './machine/text-field.ts';
 
-/** One key, or several where the terminal sent them in one piece (a fast typist, a slow line). */
+/** Keys of one piece; what is longer was not meant for a screen. */
+const PIECE_MAX = 500;
+
+const CONTROLS: Readonly<Record<string, string>> = {
+  '\r': 'enter',
+  '\n': 'enter',
+  '\t': 'tab',
+  '\u007f': 'backspace',
+  '\b': 'backspace',
+  '\u001b': 'esc',
+};
+
 export function keyName(input: string, key: Key): string[] {
   if (key.upArrow) return ['up'];
   if (key.downArrow) return ['down'];
@@ -14,15 +27,21 @@ export function keyName(input: string, key: Key): string[] {
   if (key.return) return ['enter'];
   if (key.escape) return ['esc'];
   if (key.tab) return [key.shift ? 'shift-tab' : 'tab'];
-  // Terminals send 0x7f for the backspace key, which Ink names delete; a real Delete has a sequence and no input either.
+  // Terminals send 0x7f for the backspace key, which Ink names delete.
   if (key.backspace || key.delete) return ['backspace'];
   if (key.ctrl) return [`ctrl-${input}`];
-  if (key.meta) return [];
-  if (input === '') return [];
-  // Several keys in one piece are single keys where they are short; more is a paste, and belongs into a field as one.
-  if (input.length <= PIECE_MAX) return [...input].map((one) => (one === '\r' || one === '\n' ? 'enter' : one));
-  return [input];
+  return key.meta ? [] : pieces(input);
 }
 
-/** Characters that may be keys typed ahead. */
-const PIECE_MAX = 8;
+function pieces(input: string): string[] {
+  return input
+    .slice(0, PIECE_MAX)
+    .split(/(\p{Cc})/u)
+    .filter((piece) => piece !== '')
+    .flatMap((piece) => {
+      if (Object.hasOwn(CONTROLS, piece)) return [CONTROLS[piece] ?? ''];
+      const code = piece.charCodeAt(0);
+      if (piece.length === 1 && code < 32) return [`ctrl-${String.fromCharCode(code + 96)}`];
+      return charactersOf(piece);
+    });
+}

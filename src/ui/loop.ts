@@ -225,6 +225,8 @@ function answerTo(action: Action, value: unknown): Answer {
       return { kind: 'done', text: `${action.service} is released` };
     case 'forward':
       return { kind: 'done', text: `listening on ${(value as { locals: string[] }).locals.join(', ')}` };
+    case 'switch':
+      return { kind: 'done', text: `going to ${action.namespace ?? action.context ?? 'another place'}` };
     case 'recover':
       return { kind: 'done', text: (value as { lines: string[] }).lines.join(' ') };
     default:

@@ -17,8 +17,8 @@ export interface ScreenOptions {
   readonly owner: boolean;
 }
 
-/** Resolves with why it went: the user left it, or the session's own reason. */
-export async function showScreen({ port, describe, tools, owner }: ScreenOptions): Promise<'left' | string> {
+/** Resolves with why it went: `left` where the user left it, else the session's own reason. */
+export async function showScreen({ port, describe, tools, owner }: ScreenOptions): Promise<string> {
   const { stdout, env } = process;
   const theme = themeOf(themeSettings(env, stdout.getColorDepth(), process.platform));
   const store = new Store(port, describe);
@@ -36,6 +36,8 @@ export async function showScreen({ port, describe, tools, owner }: ScreenOptions
     exitOnCtrlC: false,
     patchConsole: false,
     alternateScreen: true,
+    // Decided already (cli/screen.ts); Ink would also look for signs of CI.
+    interactive: true,
     incrementalRendering: true,
     maxFps: 30,
   });

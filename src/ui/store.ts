@@ -10,6 +10,9 @@ import type { Style } from './text/line.ts';
 /** An event as lines for people; `kt connect` prints the same. */
 export type Describe = (event: SessionEvent) => readonly string[];
 
+/** On a screen `q` ends it. */
+const ENDING = 'Press Ctrl-C to end.';
+
 const byName = (one: ServiceLine, other: ServiceLine): number =>
   one.name < other.name ? -1 : one.name > other.name ? 1 : 0;
 
@@ -126,7 +129,17 @@ export class Store {
       default:
     }
     const style = styleOf(event);
-    const lines = this.#describe(event).map((text) => ({ time: event.time, text: text.trim(), style }));
+    const lines = this.#describe(event)
+      .filter((text) => text !== ENDING)
+      // The first line says it; the others are its details.
+      .map(
+        (text, at): LogLine => ({
+          time: event.time,
+          text: text.trim(),
+          style: at === 0 ? style : 'dim',
+          urgent: at === 0 && event.type === 'error',
+        }),
+      );
     if (lines.length > 0) this.#log = [...this.#log.slice(-(LOG_MAX - lines.length)), ...lines];
   }
 

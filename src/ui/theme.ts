@@ -117,7 +117,7 @@ export function harmless(text: string): string {
 
 function plainAscii(text: string): string {
   if (SAFE.test(text)) return text;
-  return [...text].map((one) => ASCII[one] ?? (SAFE.test(one) ? one : '?'.repeat(widthOf(one)))).join('');
+  return Array.from(text, (one) => ASCII[one] ?? (SAFE.test(one) ? one : '?'.repeat(widthOf(one)))).join('');
 }
 
 /** What this terminal can do. `depth` is what Node says of standard output: bits of colour. */

@@ -1,6 +1,7 @@
 // `kt connect`: opens a session and holds it until a signal, a view or `kt stop` ends it. Views may ask it to hold Services and to forward
 // ports meanwhile, and to go to another namespace.
 import { asKtError } from '../../errors.ts';
+import { watchNamespace } from '../../modes/birdseye/live.ts';
 import { Holds, takeForwardActions, takeHoldActions } from '../../modes/session-actions.ts';
 import { Board } from '../../session/board.ts';
 import { Session } from '../../session/session.ts';
@@ -8,13 +9,21 @@ import { endSignals } from '../end-signals.ts';
 import { inboundOf } from '../inbound.ts';
 import { type Arguments, type SessionArguments, sessionArguments } from '../options.ts';
 import { outputOf } from '../output.ts';
+import { Hush, wantsScreen } from '../screen.ts';
+import { takeScreenActions } from '../screen-actions.ts';
 
 type Place = Pick<SessionArguments, 'context' | 'namespace'>;
 
 export async function connect(args: Arguments, version: string): Promise<number> {
   const output = outputOf(args);
   const signals = endSignals();
-  const board = new Board(output.event);
+  const hush = new Hush(output);
+  const board: Board = new Board((event) => {
+    hush.event(event);
+    // Not before: a credentials plugin may have asked something on the terminal until the first requests were answered.
+    if (event.type === 'step' && event.id === 'link' && event.state === 'started' && wantsScreen(args))
+      hush.open(board);
+  });
   try {
     const wanted = sessionArguments(args);
     let place: Place | undefined = wanted;
@@ -23,7 +32,7 @@ export async function connect(args: Arguments, version: string): Promise<number>
     while (place) {
       const here: SessionArguments = { ...wanted, ...place };
       try {
-        const next = await stay(here, version, board, signals);
+        const next = await stay(here, version, board, signals, hush);
         [before, place] = [place, next];
       } catch (error) {
         if (before === undefined || signals.signal.aborted) throw error;
@@ -34,6 +43,7 @@ export async function connect(args: Arguments, version: string): Promise<number>
     }
     return 0;
   } catch (error) {
+    await hush.close();
     return output.failure(error);
   } finally {
     board.close();
@@ -47,6 +57,7 @@ async function stay(
   version: string,
   board: Board,
   signals: ReturnType<typeof endSignals>,
+  hush: Hush,
 ): Promise<Place | undefined> {
   let goOn: (place: Place) => void = () => undefined;
   const leaving = new Promise<Place>((resolve) => {
@@ -58,12 +69,19 @@ async function stay(
   const holds = new Holds(inbound.context, inbound.guard);
   takeHoldActions(board, holds, inbound.context);
   const closeForwards = takeForwardActions(board, session);
+  takeScreenActions(board, session, wanted, version);
+  const unwatch = board.whileWatched(() =>
+    watchNamespace(session.cluster.api, session.cluster.namespace, version, board.emit),
+  );
   board.onAction('switch', ({ context, namespace }) => {
     goOn({ context: context ?? wanted.context, namespace: namespace ?? undefined });
     return {};
   });
   const next = await Promise.race([session.ended, signals.received, leaving]);
+  // On to another place it stays; else what follows is for the terminal's own lines.
+  if (typeof next === 'string') await hush.close();
   ending.abort();
+  unwatch();
   const left = await holds.releaseAll();
   if (left === undefined) inbound.dismiss();
   await closeForwards();

@@ -1,6 +1,7 @@
 // `kt exchange`, `kt mesh` and `kt preview`: takes or makes Services and holds them until a signal ends it. What it does is modes/hold.ts.
 import type { TakeoverKind, TakeoverPlan } from '../../cluster/takeover/types.ts';
 import { asKtError } from '../../errors.ts';
+import { watchNamespace } from '../../modes/birdseye/live.ts';
 import type { HoldContext, PlannedHold } from '../../modes/hold.ts';
 import { Holds, takeHoldActions } from '../../modes/session-actions.ts';
 import { Board } from '../../session/board.ts';
@@ -9,6 +10,7 @@ import { holdRequests } from '../hold-options.ts';
 import { openInbound } from '../inbound.ts';
 import { type Arguments, sessionArguments } from '../options.ts';
 import { type Output, outputOf } from '../output.ts';
+import { Hush, wantsScreen } from '../screen.ts';
 
 export const exchange = (args: Arguments, version: string): Promise<number> => run(args, version, 'exchange');
 export const preview = (args: Arguments, version: string): Promise<number> => run(args, version, 'preview');
@@ -17,7 +19,8 @@ export const mesh = (args: Arguments, version: string): Promise<number> => run(a
 async function run(args: Arguments, version: string, kind: TakeoverKind): Promise<number> {
   const output = outputOf(args);
   const signals = endSignals();
-  const board = new Board(output.event);
+  const hush = new Hush(output);
+  const board = new Board(hush.event);
   try {
     const requests = holdRequests(args, kind);
     const inbound = await openInbound(sessionArguments(args), version, board, signals.signal);
@@ -30,11 +33,14 @@ async function run(args: Arguments, version: string, kind: TakeoverKind): Promis
           output,
         );
       takeHoldActions(board, holds, inbound.context);
+      const { api, namespace } = inbound.context;
+      board.whileWatched(() => watchNamespace(api, namespace, version, board.emit));
       // Nobody can see and ask this session then; what it is for works.
       await board
         .listen()
         .catch((error: unknown) => board.emit({ type: 'warning', message: asKtError(error).message }));
-      await holdAll(inbound.context, holds, planned, Promise.race([signals.received, board.ended]));
+      if (wantsScreen(args)) hush.open(board);
+      await holdAll(hush, inbound.context, holds, planned, Promise.race([signals.received, board.ended]));
       inbound.dismiss();
       return 0;
     } finally {
@@ -50,6 +56,7 @@ async function run(args: Arguments, version: string, kind: TakeoverKind): Promis
 
 /** Holds all until `ended`; whatever happens, each one is given up. Rejects with the first error. */
 async function holdAll(
+  hush: Hush,
   { emit }: HoldContext,
   holds: Holds,
   planned: readonly PlannedHold[],
@@ -58,10 +65,13 @@ async function holdAll(
   let failure: unknown;
   try {
     for (const one of planned) await holds.hold(one);
-    emit({ type: 'ended', reason: await ended });
+    const reason = await ended;
+    await hush.close();
+    emit({ type: 'ended', reason });
   } catch (error) {
     failure = error;
   }
+  await hush.close();
   const left = await holds.releaseAll();
   failure ??= left;
   if (failure !== undefined) throw asKtError(failure);

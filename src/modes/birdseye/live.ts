@@ -10,7 +10,16 @@ import { asKtError } from '../../errors.ts';
 import type { EventSink, SessionEvent } from '../../session/events.ts';
 import type { Connector } from '../../session/overview.ts';
 import { KT_CONNECT_LABEL, ktConnectConnectors, type PodTrace } from './kt-connect.ts';
-import { type Asked, askAgents, connectorOf, countReady, type EndpointSlice, isHelper, lineOf, runs } from './overview.ts';
+import {
+  type Asked,
+  askAgents,
+  connectorOf,
+  countReady,
+  type EndpointSlice,
+  isHelper,
+  lineOf,
+  runs,
+} from './overview.ts';
 
 /** Milliseconds between two tellings; a rollout changes endpoints many times a second. */
 const TELL_MS = 250;
@@ -87,7 +96,8 @@ class Live {
     } catch (error) {
       if (signal.aborted) return;
       // Without endpoints the rest is still of use; `ready` says that it is not known.
-      if (path === servicePath(this.#namespace)) this.#trouble = `Services can't be watched: ${asKtError(error).message}`;
+      if (path === servicePath(this.#namespace))
+        this.#trouble = `Services can't be watched: ${asKtError(error).message}`;
       this.#soon();
     }
   }
@@ -117,16 +127,23 @@ class Live {
 
   async #askHolders(): Promise<void> {
     const { signal } = this.#ended;
-    const answers = await askAgents(this.#api, this.#namespace, this.#version, [...this.#services.values()], signal).catch(
-      () => undefined,
-    );
+    const answers = await askAgents(
+      this.#api,
+      this.#namespace,
+      this.#version,
+      [...this.#services.values()],
+      signal,
+    ).catch(() => undefined);
     if (answers && !signal.aborted) this.#holders = answers;
   }
 
   #tell(): void {
     const own = [...this.#services.values()].filter((service) => !isHelper(service));
     // Somebody took or gave back a Service: its agent is asked at once, not with the next round.
-    const journals = own.filter((service) => journalOf(service) !== undefined).map(({ metadata }) => `${metadata.name} ${metadata.resourceVersion ?? ''}`).join();
+    const journals = own
+      .filter((service) => journalOf(service) !== undefined)
+      .map(({ metadata }) => `${metadata.name} ${metadata.resourceVersion ?? ''}`)
+      .join();
     if (journals !== this.#journals) {
       this.#journals = journals;
       void this.#askHolders().then(() => this.#soon());
@@ -143,7 +160,9 @@ class Live {
       const line = lineOf(service, facts);
       gone.delete(line.name);
       // `since` is counted back from now and moves by some milliseconds each time.
-      const text = JSON.stringify(line, (key, value: unknown) => (key === 'since' && typeof value === 'string' ? value.slice(0, 18) : value));
+      const text = JSON.stringify(line, (key, value: unknown) =>
+        key === 'since' && typeof value === 'string' ? value.slice(0, 18) : value,
+      );
       if (this.#told.get(line.name) === text) continue;
       this.#told.set(line.name, text);
       changed.push(line);
@@ -153,7 +172,15 @@ class Live {
     if (changed.length === 0 && gone.size === 0 && !this.#fresh && connected === this.#connectedTold) return;
     this.#connectedTold = connected;
     const event = (part: Partial<Extract<SessionEvent, { type: 'services' }>>): void => {
-      this.#emit({ type: 'services', fresh: this.#fresh, changed: [], gone: [], connected: this.#connected, trouble: this.#trouble, ...part });
+      this.#emit({
+        type: 'services',
+        fresh: this.#fresh,
+        changed: [],
+        gone: [],
+        connected: this.#connected,
+        trouble: this.#trouble,
+        ...part,
+      });
       this.#fresh = false;
     };
     event({ changed: changed.slice(0, BATCH), gone: [...gone] });

@@ -25,7 +25,7 @@ const ASK_MS = 2_000;
 const ASKED_AT_ONCE = 8;
 
 export interface EndpointSlice {
-  readonly metadata: { readonly labels?: Readonly<Record<string, string>> };
+  readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> };
   readonly endpoints?: readonly {
     readonly addresses?: readonly string[];
     readonly conditions?: { readonly ready?: boolean };

@@ -150,20 +150,20 @@ export function localPorts(form_: Form): number[] {
     .filter((port) => port > 0);
 }
 
+/** As --expose takes it. */
+const pair = (remote: string, local: string): string =>
+  local === '' || local === remote ? remote : `${local}:${remote}`;
+
 export function wishOf(form_: Form): HoldWish {
   const kind = form_.kind as HoldKind;
   const ports =
     kind === 'preview'
-      ? [
-          valueOf(form_, 'local') === ''
-            ? valueOf(form_, 'remote')
-            : `${valueOf(form_, 'local')}:${valueOf(form_, 'remote')}`,
-        ]
+      ? [pair(valueOf(form_, 'remote'), valueOf(form_, 'local'))]
       : form_.fields
           .filter(({ id }) => id.startsWith('port:'))
           .map(({ id }) => [id.slice('port:'.length), valueOf(form_, id)] as const)
           .filter(([, local]) => local !== '')
-          .map(([remote, local]) => (remote === local ? remote : `${local}:${remote}`));
+          .map(([remote, local]) => pair(remote, local));
   return {
     kind,
     service: kind === 'preview' ? valueOf(form_, 'name') : form_.subject,

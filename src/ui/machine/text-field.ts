@@ -55,7 +55,7 @@ export function typed(field: TextField, key: string): TextField {
   }
 }
 
-/** Named keys are longer than a character and start with `key:`; see keys.ts. What was pasted comes as one text. */
+/** Named keys (key-name.ts) are longer than a character. */
 function printable(key: string): string {
   if (NAMED.has(key) || /^(ctrl|alt)-/.test(key)) return '';
   return key.replaceAll(/\p{Cc}+/gu, ' ');

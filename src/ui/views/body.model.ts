@@ -5,7 +5,7 @@ import { pickedIndex, windowTop } from '../machine/list.ts';
 import { affected } from '../machine/quit.ts';
 import { bodyHeight, isSmall, isWide, listHeight } from '../machine/rows.ts';
 import type { Ui } from '../machine/ui.ts';
-import { beside, cutLine, EMPTY, ends, hints, type Line, line, span } from '../text/line.ts';
+import { beside, cutLine, EMPTY, ends, type Line, line, span } from '../text/line.ts';
 import { doctorLines } from './doctor.model.ts';
 import { formLines } from './form.model.ts';
 import { helpLines } from './help.model.ts';
@@ -37,17 +37,6 @@ function overlayLines(ui: Ui, data: ScreenData, height: number): Line[] {
         line('   ', span('Quit?', 'strong')),
         EMPTY,
         ...affected(data).map((text) => line('   ', span('● ', 'warn'), text)),
-        EMPTY,
-        line(
-          '   ',
-          ...hints(
-            [
-              ['y', 'quit'],
-              ['esc', 'stay'],
-            ],
-            width - 3,
-          ),
-        ),
       ];
     case 'text':
       return [

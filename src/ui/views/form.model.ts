@@ -3,9 +3,9 @@
 
 import type { ScreenData } from '../data.ts';
 import { type Field, type Form, fault } from '../machine/form.ts';
-import { commandOf, faultOf, hasPlan } from '../machine/forms.ts';
+import { faultOf, hasPlan } from '../machine/forms.ts';
 import { charactersOf, type TextField } from '../machine/text-field.ts';
-import { EMPTY, hints, type Line, line, type Span, span } from '../text/line.ts';
+import { EMPTY, type Line, line, type Span, span } from '../text/line.ts';
 import { span as lasting } from '../text/units.ts';
 import { wrap } from '../text/width.ts';
 
@@ -19,12 +19,7 @@ export function formLines(form: Form, data: ScreenData, width: number, height: n
     ...(form.fields.length === 0 ? [] : [EMPTY]),
     ...form.fields.map((field, at) => fieldLine(field, at === form.focus && form.stage === 'editing', form)),
   ];
-  const bottom = [
-    ...(form.problem === null ? [] : problemLines(form, inner)),
-    EMPTY,
-    line(INDENT, span('same as: ', 'dim'), span(commandOf(form))),
-    line(INDENT, ...keysOf(form, inner)),
-  ];
+  const bottom = form.problem === null ? [] : problemLines(form, inner);
   const middle = form.stage === 'running' ? stepLines(form, data) : planLines(form, inner);
   const room = Math.max(0, height - top.length - bottom.length);
   return [...top, ...middle.slice(0, room), ...bottom].slice(-Math.max(height, 1));
@@ -128,15 +123,13 @@ function problemLines({ problem }: Form, width: number): Line[] {
   ];
 }
 
-function keysOf(form: Form, width: number): Line {
-  if (form.stage === 'running') return hints([['esc', 'close; it goes on']], width);
-  return hints(
-    [
-      ['enter', form.problem ? 'try again' : 'do it'],
-      ...(form.fields.length > 1 ? [['tab', 'next field'] as const] : []),
-      ...(form.fields.some(({ type }) => type === 'toggle') ? [['space', 'tick'] as const] : []),
-      ['esc', 'cancel'],
-    ],
-    width,
-  );
+/** For the line of hints. */
+export function formKeys(form: Form): (readonly [key: string, what: string])[] {
+  if (form.stage === 'running') return [['esc', 'close; it goes on']];
+  return [
+    ['enter', form.problem ? 'try again' : 'do it'],
+    ...(form.fields.length > 1 ? [['tab', 'next field'] as const] : []),
+    ...(form.fields.some(({ type }) => type === 'toggle') ? [['space', 'tick'] as const] : []),
+    ['esc', 'cancel'],
+  ];
 }

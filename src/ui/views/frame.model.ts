@@ -1,16 +1,19 @@
 // What is around every view: the header, the tabs, what just happened, and what can be pressed. Pure. The view itself is body.model.ts.
 import type { ScreenData } from '../data.ts';
 import { VIEW_KEYS } from '../keys.ts';
-import { holdCommand, holdForm, wishOf } from '../machine/forms.ts';
+import { commandOf, holdCommand, holdForm, wishOf } from '../machine/forms.ts';
 import { isSmall } from '../machine/rows.ts';
 import { type Ui, VIEWS, type ViewId } from '../machine/ui.ts';
 import { pickedService } from '../machine/view-keys.ts';
 import { ends, hints, type Line, line, lineWidth, type Span, span } from '../text/line.ts';
 import { clock } from '../text/units.ts';
-import { written } from './form.model.ts';
+import { formKeys, written } from './form.model.ts';
 import { headerLines, troubleOf, whoLine } from './header.model.ts';
 
 const title = (view: ViewId): string => view.charAt(0).toUpperCase() + view.slice(1);
+
+/** Milliseconds for which an error is what just happened. */
+const ERROR_MS = 20_000;
 
 /** Header, tabs and a rule whose heavy part lies under the open tab. */
 export function topLines(ui: Ui, data: ScreenData): Line[] {
@@ -25,10 +28,9 @@ export function topLines(ui: Ui, data: ScreenData): Line[] {
     if (open) to = lineWidth(tabs);
     tabs.push(span(' '));
   });
-  const right = width < 110 ? line(...whoLine(data), ' ') : line(span('? help  q quit ', 'dim'));
   return [
     ...headerLines(data, width),
-    ends(tabs, right, width),
+    ends(tabs, width < 110 ? line(...whoLine(data), ' ') : [], width),
     line(
       span('─'.repeat(from), 'dim'),
       span('━'.repeat(to - from), 'accent'),
@@ -66,24 +68,52 @@ export function bottomLines(ui: Ui, data: ScreenData): Line[] {
   return [
     line(span('─'.repeat(width), 'dim')),
     line(' ', ...newsLine(ui, data)),
-    line(' ', ...(ui.input ? inputLine(ui) : hints(keysOf(ui), width - 2))),
+    ui.input ? line(' ', ...inputLine(ui)) : keysLine(ui),
     line(' ', ...sameAs(ui, data)),
   ];
 }
 
-function newsLine(ui: Ui, { log }: ScreenData): Line {
+function newsLine(ui: Ui, { log, now }: ScreenData): Line {
   if (ui.flash)
     return line(
       span(ui.flash.style === 'good' ? '✓ ' : ui.flash.style === 'bad' ? '✕ ' : '', ui.flash.style),
       span(ui.flash.text, ui.flash.style),
     );
-  const latest = log.findLast(({ style }) => style !== 'dim') ?? log.at(-1);
+  // An error stays for a while, whatever comes after it.
+  const error = log.findLast(({ urgent, time }) => urgent && now - Date.parse(time) < ERROR_MS);
+  const latest = error ?? log.findLast(({ style }) => style !== 'dim') ?? log.at(-1);
   return latest ? line(span(`${clock(latest.time)}  `, 'dim'), span(latest.text, latest.style)) : [];
 }
 
+/** Of what is open; help and the way out are always at the right end. */
+function keysLine(ui: Ui): Line {
+  const always = ui.overlay
+    ? []
+    : line(
+        ...hints(
+          [
+            ['?', 'help'],
+            ['q', leaving(ui)],
+          ],
+          ui.width,
+        ),
+        ' ',
+      );
+  return ends(line(' ', ...hints(keysOf(ui), ui.width - 2 - lineWidth(always))), always, ui.width);
+}
+
+const leaving = ({ owner }: Ui): string => (owner ? 'quit' : 'leave');
+
 function keysOf(ui: Ui): (readonly [string, string])[] {
+  if (ui.overlay?.type === 'form') return formKeys(ui.overlay.form);
+  if (ui.overlay?.type === 'quit')
+    return [
+      ['y', 'quit'],
+      ['esc', 'stay'],
+    ];
+  if (ui.overlay) return [['esc', 'back']];
   const own = VIEW_KEYS[ui.view].map(({ key, short }) => [key, short] as const);
-  return [...own, ['?', 'help'], ['q', ui.owner ? 'quit' : 'leave'], [':', 'command'], ['n', 'namespace']];
+  return [...own, [':', 'command'], ['n', 'namespace']];
 }
 
 function inputLine({ input, view }: Ui): Line {
@@ -102,7 +132,7 @@ function inputLine({ input, view }: Ui): Line {
 }
 
 function sameAs(ui: Ui, data: ScreenData): Line {
-  const command = ui.sameAs ?? commandOfView(ui, data);
+  const command = ui.overlay?.type === 'form' ? commandOf(ui.overlay.form) : (ui.sameAs ?? commandOfView(ui, data));
   return command === undefined ? [] : line(span('same as: ', 'dim'), span(command, 'dim'));
 }
 

@@ -14,7 +14,8 @@ function hops(data: ScreenData, width: number): Line {
   const agent = agentHop(data);
   const apiMs = pulse?.apiMs ?? null;
   // The whole way minus the way to the API server. Its answer took some time too, so the rest may look like nothing.
-  const rest = pulse?.agentMs == null || apiMs === null ? null : Math.max(0, pulse.agentMs - apiMs);
+  const whole = pulse?.agentMs ?? null;
+  const rest = whole === null || apiMs === null ? null : Math.max(0, whole - apiMs);
   const last = state.mode === 'agentless' ? 'pods' : 'agent';
   const ends_ = width < 100 ? '━' : '━━';
   const trend = width >= 100 ? [span(` ${sparkline(data.roundTrips, 12, 10)}`, 'dim')] : [];

@@ -10,7 +10,8 @@ import { statusCell } from './traffic.model.ts';
 /** Lines of a body that are shown; what is kept is a KiB. */
 const BODY_LINES_MAX = 40;
 
-const fact = (label: string, ...parts: readonly (Span | string)[]): Line => line(span(label.padEnd(9), 'dim'), ...parts);
+const fact = (label: string, ...parts: readonly (Span | string)[]): Line =>
+  line(span(label.padEnd(9), 'dim'), ...parts);
 
 export function recordLines(record: TrafficRecord, view: RecordView, width: number): Line[] {
   const { detail, replayed, problem } = view;

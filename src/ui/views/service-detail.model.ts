@@ -25,7 +25,7 @@ export function serviceDetail({ line: one, held }: ServiceRow, { state, now }: S
       ready === null
         ? 'not known'
         : originReady === null
-          ? `${ready} endpoints`
+          ? `${ready} ${ready === 1 ? 'endpoint' : 'endpoints'}`
           : `${originReady} original endpoints, the agent in front`,
     ),
     ...(held
