@@ -68,7 +68,16 @@ function contextOf(
   signal: AbortSignal,
 ): Omit<HoldContext, 'api' | 'namespace' | 'meter'> {
   const placement = { image, imagePullSecret, nodeSelector };
-  return { session: board.id, version, placement, startLimitMs, debug, emit: board.emit, signal };
+  return {
+    session: board.id,
+    version,
+    placement,
+    startLimitMs,
+    debug,
+    emit: board.emit,
+    signal,
+    traffic: board.traffic,
+  };
 }
 
 function guarded({ kubeconfig }: SessionArguments, context: string, holdContext: HoldContext): Omit<Inbound, 'close'> {

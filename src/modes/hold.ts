@@ -18,6 +18,8 @@ import type { EventSink } from '../session/events.ts';
 import { IngressLink } from '../session/inbound/ingress-link.ts';
 import { connectLocal } from '../session/inbound/local-port.ts';
 import type { Meter } from '../session/meter.ts';
+import { tapsOf } from '../session/traffic/inbound-tap.ts';
+import type { TrafficJournal } from '../session/traffic/journal.ts';
 import { shownName } from '../session/who.ts';
 import { watchKept } from './kept.ts';
 import { recoverService } from './recover.ts';
@@ -34,6 +36,8 @@ export interface HoldContext {
   readonly signal: AbortSignal;
   /** Counts what its links carry. */
   readonly meter?: Pick<Meter, 'add'> | undefined;
+  /** Gets a record of each request, while somebody looks. */
+  readonly traffic?: TrafficJournal | undefined;
 }
 
 export interface HoldRequest {
@@ -104,6 +108,9 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
     ? `joining the agent of ${service}`
     : `${kind === 'preview' ? 'making' : 'taking'} ${service}${kind === 'preview' ? '' : ' over'}`;
   step('started', text);
+  const rules = rulesOf(plan, request.match);
+  const mark = request.match.kind === 'header' ? `${request.match.name}: ${request.match.value}` : null;
+  const held = { service, reason: `${kind}: ${mark ?? 'all requests'}` };
   const link = new IngressLink({
     api,
     namespace,
@@ -112,7 +119,8 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
     session,
     version,
     takeOver: request.takeOver,
-    rules: rulesOf(plan, request.match),
+    rules,
+    tap: context.traffic && tapsOf(context.traffic, held, new Map(rules.map(({ id, local }) => [id, local]))),
     onChange: ({ state, reason }) =>
       emit({ type: 'inbound', service, kind, state, ...(reason ? { reason: reason.message, code: reason.code } : {}) }),
     onEvicted: (by) => emit({ type: 'evicted', service, by }),
@@ -166,7 +174,7 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
     type: 'holding',
     service,
     kind,
-    mark: request.match.kind === 'header' ? `${request.match.name}: ${request.match.value}` : null,
+    mark,
     ports: plan.ports.map(({ servicePort, local, protocol }) => ({ port: servicePort, local, protocol })),
     since: new Date().toISOString(),
   });

@@ -100,7 +100,8 @@ export function takeHoldActions(board: Board, holds: Holds, { api, namespace, ve
 export function takeForwardActions(board: Board, session: Session): () => Promise<void> {
   const open = new Map<string, OwnListeners>();
   board.onAction('forward', async ({ words }) => {
-    const { cluster, dialer } = session;
+    const { cluster } = session;
+    const dialer = session.forwardDialer();
     const mode = board.state.mode ?? 'agent';
     const listen = forwardListeners(words, { address: '127.0.0.1', ownIp: false, udp: false }, false);
     const listeners = await listen({ dialer, cluster, mode, emit: board.emit });

@@ -19,7 +19,11 @@ export interface DialOptions {
    * For callers that have no early data at hand (SOCKS5, CONNECT). Dialers without links may ignore it.
    */
   readonly settle?: boolean | undefined;
+  /** Told which way it goes before it is dialled, by the dialer that decides that (routing-dialer.ts). */
+  readonly onRoute?: ((route: { readonly via: RouteVia; readonly rule: string }) => void) | undefined;
 }
+
+export type RouteVia = 'cluster' | 'corporate' | 'direct' | 'refuse';
 
 /**
  * A connection that is being opened.

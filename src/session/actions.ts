@@ -1,6 +1,7 @@
 // What a view or another command can ask a running session to do, and what it answers. Types only. They travel over the control socket
 // (control.ts); board.ts passes each one to whoever registered for its kind: session.ts, and the modes, which the session does not know.
 import type { HeldService } from './state.ts';
+import type { Replayed, TrafficDetail } from './traffic/types.ts';
 
 /** As the user would say it to `kt exchange`, `kt mesh` or `kt preview`. */
 export interface HoldWish {
@@ -36,6 +37,12 @@ export type Action =
   | { readonly kind: 'switch'; readonly context: string | null; readonly namespace: string | null }
   /** What a wrapped program's environment has that others have not; secrets are hidden. */
   | { readonly kind: 'environment' }
+  /** The detail of one record of traffic; `reveal` shows secrets. */
+  | { readonly kind: 'record'; readonly id: number; readonly reveal: boolean }
+  /** Sends an inbound request again to the local app. */
+  | { readonly kind: 'replay'; readonly id: number }
+  /** Forgets the records of traffic. */
+  | { readonly kind: 'clear' }
   | { readonly kind: 'stop' };
 
 export type ActionKind = Action['kind'];
@@ -81,5 +88,9 @@ export interface ActionAnswers {
   places: PlacesAnswer;
   switch: Record<string, never>;
   environment: { readonly set: Readonly<Record<string, string>>; readonly unset: readonly string[] };
+  /** null: it is gone. */
+  record: { readonly detail: TrafficDetail | null };
+  replay: Replayed;
+  clear: Record<string, never>;
   stop: Record<string, never>;
 }

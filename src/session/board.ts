@@ -8,6 +8,8 @@ import { ControlServer, type Question } from './control.ts';
 import { controlPath } from './control-paths.ts';
 import type { EventSink, SessionEvent, StampedEvent } from './events.ts';
 import { initialState, reduce, type SessionState } from './state.ts';
+import { TrafficJournal } from './traffic/journal.ts';
+import { replay } from './traffic/replay.ts';
 
 /** Events that a view which comes later still sees. */
 const LOG_MAX = 500;
@@ -23,12 +25,20 @@ type Answerer = (question: Question) => unknown;
 
 type View = (event: StampedEvent) => void;
 
+interface Watcher {
+  readonly start: () => () => void;
+  stop: (() => void) | undefined;
+  readonly greet: (() => SessionEvent) | undefined;
+}
+
 export class Board {
   readonly id = randomBytes(4).toString('hex');
   /** Resolves with the reason when a view or another command asks this session to end. */
   readonly ended: Promise<string>;
   /** Others can use its proxy, DNS and broker. */
   joinable = false;
+  /** What the session carries, while somebody looks. */
+  readonly traffic: TrafficJournal;
   #state: SessionState = initialState;
   #log: StampedEvent[] = [];
   #askToEnd: (reason: string) => void = () => undefined;
@@ -37,7 +47,7 @@ export class Board {
   /** Of both kinds. */
   readonly #views = new Set<View>();
   #screens = 0;
-  readonly #watchers = new Set<{ readonly start: () => () => void; stop: (() => void) | undefined }>();
+  readonly #watchers = new Set<Watcher>();
   readonly #actions = new Map<ActionKind, ActionHandler<ActionKind>>();
   readonly #answerers = new Map<string, Answerer>();
 
@@ -45,6 +55,13 @@ export class Board {
     this.#sink = sink;
     this.ended = new Promise((resolve) => {
       this.#askToEnd = resolve;
+    });
+    this.traffic = new TrafficJournal(this);
+    this.onAction('record', ({ id, reveal }) => ({ detail: this.traffic.detail(id, reveal) ?? null }));
+    this.onAction('replay', ({ id }) => replay(this.traffic.entry(id)));
+    this.onAction('clear', () => {
+      this.traffic.clear();
+      return {};
     });
     this.onAction('stop', () => {
       this.#askToEnd('kt stop');
@@ -87,9 +104,12 @@ export class Board {
     this.#answerers.set(ask, answerer);
   }
 
-  /** Runs `start` while at least one view looks, and what it returned when the last one goes. The returned function forgets it. */
-  whileWatched(start: () => () => void): () => void {
-    const watcher = { start, stop: this.watched ? start() : undefined };
+  /**
+   * Runs `start` while at least one view looks, and what it returned when the last one goes. `greet` is what a view that comes later has to
+   * know first. The returned function forgets it.
+   */
+  whileWatched(start: () => () => void, greet?: () => SessionEvent): () => void {
+    const watcher: Watcher = { start, stop: this.watched ? start() : undefined, greet };
     this.#watchers.add(watcher);
     return () => {
       this.#watchers.delete(watcher);
@@ -134,7 +154,10 @@ export class Board {
     send({ type: 'snapshot', session: this.id, pid: process.pid, state: this.#state, log: this.#log.slice(-LOG_MAX) });
     this.#views.add(send);
     this.#screens += 1;
-    for (const watcher of this.#watchers) watcher.stop ??= watcher.start();
+    for (const watcher of this.#watchers) {
+      if (watcher.stop && watcher.greet) send({ time: new Date().toISOString(), ...watcher.greet() });
+      watcher.stop ??= watcher.start();
+    }
     return () => {
       this.#views.delete(send);
       this.#screens -= 1;

@@ -9,6 +9,8 @@ import { listenMixedPort } from '../netstack/mixed-port.ts';
 import type { SessionCluster } from './cluster.ts';
 import type { EventSink } from './events.ts';
 import type { SessionOptions } from './session.ts';
+import type { TrafficJournal } from './traffic/journal.ts';
+import { RecordingDialer } from './traffic/recording-dialer.ts';
 
 /** kt-connect's port of the proxy, so that settings of its users go on. */
 export const PROXY_PORT = 2223;
@@ -26,13 +28,13 @@ export interface Listeners {
   close(): Promise<void>;
 }
 
-/** `dialer` is for everything; `names` answers what is in the cluster only. */
+/** `dialer` is for everything; `names` answers what is in the cluster only; `traffic` gets a record of each connection while somebody looks. */
 export async function openListeners(
   dialer: Dialer,
   names: Dialer,
   cluster: SessionCluster,
   options: SessionOptions,
-  emit: EventSink,
+  { emit, traffic }: { readonly emit: EventSink; readonly traffic: TrafficJournal },
 ): Promise<Listeners> {
   const host = options.proxyAddress ?? '127.0.0.1';
   const { router } = cluster;
@@ -51,14 +53,28 @@ export async function openListeners(
   try {
     const port = options.proxyPort ?? (options.shared ? PROXY_PORT : 0);
     const dnsPort = options.dnsPort ?? (options.shared ? DNS_PORT : 0);
-    const proxy = keep(await listenMixedPort({ host, port, dialer, ...log, ...proxyAuth(options) }));
+    const proxied = new RecordingDialer(dialer, traffic, () => ({
+      by: { door: 'proxy' },
+      // Told by the dialer, once it has decided.
+      via: 'direct',
+      reason: '',
+    }));
+    const proxy = keep(await listenMixedPort({ host, port, dialer: proxied, ...log, ...proxyAuth(options) }));
     const dns = keep(await startDnsServer({ host, port: dnsPort, dialer: names, router, upstreams }));
     const shimDns = keep(
       await startDnsServer({ host: '127.0.0.1', port: 0, dialer: names, router, upstreams, refuseForeign: true }),
     );
-    const onProgram = (shim: { runtime: string; version: string; pid: number }): void =>
+    const programs = new Map<number, string>();
+    const onProgram = (shim: { runtime: string; version: string; pid: number }): void => {
+      programs.set(shim.pid, shim.runtime);
       emit({ type: 'shim', ...shim });
-    const broker = keep(await startBroker({ dialer: names, router, onProgram }));
+    };
+    const shims = new RecordingDialer(names, traffic, ({ host }) => ({
+      by: { door: 'shim', ...onlyOne(programs) },
+      via: 'cluster',
+      reason: router.route(host).rule,
+    }));
+    const broker = keep(await startBroker({ dialer: shims, router, onProgram }));
     if (host !== '127.0.0.1' && host !== '::1' && host !== 'localhost') {
       emit({
         type: 'warning',
@@ -78,6 +94,21 @@ export async function openListeners(
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** The program that asks, where there is one only: a shim's question does not say whose it is. Those that ended are forgotten. */
+function onlyOne(programs: Map<number, string>): { pid?: number; runtime?: string } {
+  for (const pid of programs.keys()) if (!isAlive(pid)) programs.delete(pid);
+  const [[pid, runtime] = [], ...others] = [...programs];
+  return pid === undefined || runtime === undefined || others.length > 0 ? {} : { pid, runtime };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
   }
 }
 

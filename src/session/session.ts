@@ -13,7 +13,11 @@ import { Meter } from './meter.ts';
 import { checkRights, type Reach, reach } from './reach.ts';
 import { removeSessionFile, sessionFilePath, writeSessionFile } from './session-file.ts';
 import type { SessionState } from './state.ts';
+import { type Asked, RecordingDialer } from './traffic/recording-dialer.ts';
 import { shownName } from './who.ts';
+
+/** Forwards lead into the cluster, and nobody decides a route. */
+const FORWARD: Asked = { by: { door: 'forward' }, via: 'cluster', reason: 'a local port that leads there' };
 
 export interface SessionOptions {
   readonly version: string;
@@ -137,6 +141,11 @@ export class Session {
     return this.#reach.dialer;
   }
 
+  /** For local ports that lead to a target: each connection is a record of traffic. */
+  forwardDialer(dialer = this.dialer): Dialer {
+    return new RecordingDialer(dialer, this.board.traffic, () => FORWARD);
+  }
+
   /** What the links carry, for those who add links of their own. Throws as `cluster`. */
   get meter(): Meter {
     if (!this.#meter) throw new KtError('SESSION_NONE', 'the session is not open yet');
@@ -235,8 +244,9 @@ export class Session {
 
   async #listen(options: SessionOptions, cluster: SessionCluster, names: Dialer, mode: Mode): Promise<void> {
     const emit: EventSink = (event) => this.#emit(event);
-    if (options.listen) this.#own = await options.listen({ dialer: names, cluster, mode, emit });
-    else this.#listeners = await openListeners(cluster.route(names), names, cluster, options, emit);
+    const { traffic } = this.board;
+    if (options.listen) this.#own = await options.listen({ dialer: this.forwardDialer(names), cluster, mode, emit });
+    else this.#listeners = await openListeners(cluster.route(names), names, cluster, options, { emit, traffic });
   }
 
   async #close(reason: string): Promise<void> {

@@ -3,6 +3,9 @@
 import type { Server } from 'node:http';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type Playground, startPlayground } from '../../src/playground/start.ts';
+import { attach } from '../../src/session/attach.ts';
+import { trafficOf } from '../../src/session/traffic/remote.ts';
+import type { TrafficRecord } from '../../src/session/traffic/types.ts';
 import { closeApp, localApp } from '../e2e/support/inbound.ts';
 import { curl } from '../e2e/support/kt.ts';
 import { type Json, PlaygroundClient } from '../support/playground-client.ts';
@@ -91,6 +94,38 @@ test('mesh: two developers with two marks; the same mark is refused; one leaves,
   await expectUntouched();
 });
 
+test('a view of the session sees each request, its detail, and can send it again', async () => {
+  const held = await kt.hold(['exchange', 'orders', '--expose', `${app.port}:80`]);
+  const view = await attach(kt.sockets()[0] ?? '');
+  const traffic = trafficOf(view);
+  const done = new Promise<TrafficRecord>((resolve) => {
+    traffic.subscribe(({ records }) => {
+      const found = records.find(({ state }) => state === 'done');
+      if (found) resolve(found);
+    });
+  });
+  await chain(client, { 'x-lane': 'a', 'x-api-key': 'hidden' });
+  const record = await done;
+  expect(record).toMatchObject({
+    direction: 'in',
+    service: 'orders',
+    method: 'GET',
+    path: '/',
+    status: 200,
+    local: app.port,
+  });
+  const detail = await traffic.detail(record.id);
+  expect(detail?.request?.headers).toContainEqual(['x-lane', 'a']);
+  expect(JSON.stringify(detail)).not.toContain('hidden');
+  const { before, after } = await traffic.replay(record.id);
+  expect(after).toMatchObject({ status: 200, response: { body: before.response?.body } });
+  await traffic.clear();
+  expect(await traffic.detail(record.id)).toBeUndefined();
+  view.close();
+  await held.stop();
+  await expectUntouched();
+});
+
 test('the local app is gone: the original pods answer; a redeploy writes the Service: taken again', async () => {
   const held = await kt.hold(['exchange', 'orders', '--expose', `${app.port}:80`]);
   await closeApp(app);
@@ -151,6 +186,6 @@ test('forward, and what a reader may not', async () => {
   const refused = await kt.run(['exchange', 'orders', '--expose', `${app.port}:80`], 'reader');
   expect(refused.code).toBe(4);
   expect(refused.stderr).toContain('you may not create, patch, delete services');
-  expect(kt.leftBehind()).toEqual([]);
+  expect(kt.sockets()).toEqual([]);
   await expectUntouched();
 });

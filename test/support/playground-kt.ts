@@ -43,9 +43,10 @@ export class PlaygroundKt {
     return { code, stdout: running.stdout, stderr: running.stderr };
   }
 
-  /** Local sockets of sessions that were left. */
-  leftBehind(): string[] {
-    return readdirSync(this.#folder).filter((name) => name.endsWith('.sock'));
+  /** Local sockets of the sessions that run, or were left behind. */
+  sockets(): string[] {
+    const names = readdirSync(this.#folder).filter((name) => name.endsWith('.sock'));
+    return names.map((name) => join(this.#folder, name));
   }
 
   async close(): Promise<void> {

@@ -39,6 +39,7 @@ export class MuxStream extends Duplex {
   #sendWindow = INITIAL_WINDOW;
   #receiveWindow = INITIAL_WINDOW;
   #receivedBytes = 0;
+  #sentBytes = 0;
   #prefix: ((chunk: Buffer) => Buffer | undefined) | undefined;
   // Chunks that wait to be sent; `#at` is the first, `#offset` bytes of it are sent.
   #chunks: Buffer[] = [];
@@ -54,6 +55,15 @@ export class MuxStream extends Duplex {
     this.pendingFlags = pendingFlags;
     // The peer decides when a reset comes, also between two owners of the stream; it must not become an uncaught exception.
     this.on('error', () => undefined);
+  }
+
+  /** As those of net.Socket, with what the link itself says on it. */
+  get bytesRead(): number {
+    return this.#receivedBytes;
+  }
+
+  get bytesWritten(): number {
+    return this.#sentBytes;
   }
 
   /** The flags, once. Muxer's. */
@@ -86,6 +96,7 @@ export class MuxStream extends Duplex {
     let left = Math.min(limit, this.sendable);
     this.#sendWindow -= left;
     this.#waiting -= left;
+    this.#sentBytes += left;
     while (left > 0) {
       const chunk = this.#chunks[this.#at] as Buffer;
       const take = Math.min(left, chunk.length - this.#offset);

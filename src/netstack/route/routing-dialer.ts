@@ -34,18 +34,18 @@ export class RoutingDialer implements Dialer {
 
   async dial(target: Target, options: DialOptions = {}): Promise<Connection> {
     const route = await this.#settled(target, options);
+    options.onRoute?.(route);
     const connection = await this.#dialerOf(route, target.host).dial(target, options);
     if (route.via === 'cluster') connection.opened.catch((error: unknown) => this.#doubt(target.host, error));
     return connection;
   }
 
   async datagrams(target: Target, options: DialOptions = {}): Promise<DatagramFlow> {
-    const route = await this.#settled(target, options);
+    const settled = await this.#settled(target, options);
     // A company proxy carries no UDP; without kt it would not be asked either.
-    return this.#dialerOf(route.via === 'corporate' ? { ...route, via: 'direct' } : route, target.host).datagrams(
-      target,
-      options,
-    );
+    const route: Route = settled.via === 'corporate' ? { ...settled, via: 'direct' } : settled;
+    options.onRoute?.(route);
+    return this.#dialerOf(route, target.host).datagrams(target, options);
   }
 
   async resolve(name: string, type: RecordType, options: DialOptions = {}): Promise<ResolveAnswer> {

@@ -1,11 +1,12 @@
 // The ordered rules by which a host goes its way. Each rule says in words what it looks at, and decides or passes on; the first that
 // decides counts. Pure: what is known comes in, router.ts keeps it. `kt route HOST` shows them in this order.
+import type { RouteVia } from '../dialer.ts';
 import type { NetworkSet } from './cidr.ts';
 import { judgeName, type KnownNames } from './cluster-names.ts';
 import { environmentProxy } from './no-proxy.ts';
 
 export interface Route {
-  readonly via: 'cluster' | 'corporate' | 'direct' | 'refuse';
+  readonly via: RouteVia;
   /** The rule that made it so, for people. */
   readonly rule: string;
   /** By its look only: where the cluster does not know the name, the laptop's own way is taken (`Router.outside`). */

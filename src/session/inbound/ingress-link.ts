@@ -10,6 +10,7 @@ import type { AgentLine, Holder, LaptopLine, Rule } from '../../netstack/link/co
 import { Link } from '../../netstack/link/link.ts';
 import { type LinkHooks, LinkPool } from '../../netstack/link/pool.ts';
 import type { Flow } from '../meter.ts';
+import type { InboundTap } from '../traffic/inbound-tap.ts';
 import { shownName } from '../who.ts';
 import { LocalPort } from './local-port.ts';
 import { serveInbound } from './serve-inbound.ts';
@@ -35,6 +36,8 @@ export interface IngressLinkOptions {
   /** Somebody took rules of ours over. */
   readonly onEvicted?: (by: string, rules: readonly string[]) => void;
   readonly onStream?: (peer: string, rule: string) => void;
+  /** Who watches a stream; undefined while nobody looks. */
+  readonly tap?: ((caller: string, rule: string) => InboundTap | undefined) | undefined;
 }
 
 type Question =
@@ -155,7 +158,8 @@ export class IngressLink {
           onStream: (stream, header) => {
             this.#inbound += 1;
             this.#options.onStream?.(header.peer, header.rule);
-            void serveInbound(stream, header, this.#locals.get(header.rule));
+            const tap = this.#options.tap?.(header.peer, header.rule);
+            void serveInbound(stream, header, this.#locals.get(header.rule), tap);
           },
         },
         limit,

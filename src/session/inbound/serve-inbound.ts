@@ -6,6 +6,7 @@ import type { MuxStream } from '../../netstack/mux/stream.ts';
 import { DatagramDecoder, encodeDatagram } from '../../netstack/stream/datagram.codec.ts';
 import { encodeMessage, type OpenHeader } from '../../netstack/stream/header.codec.ts';
 import { joinStreams } from '../../netstack/stream/pump.ts';
+import type { InboundTap } from '../traffic/inbound-tap.ts';
 import type { LocalPort } from './local-port.ts';
 
 /** Serves one stream whose header was read. Never rejects; resolves with what went wrong, at its end. */
@@ -13,24 +14,29 @@ export async function serveInbound(
   stream: MuxStream,
   header: OpenHeader & { kind: 'inbound' },
   local: LocalPort | undefined,
+  tap?: InboundTap,
 ): Promise<Error | undefined> {
   const refuse = (message: string): Error => {
+    tap?.refused(message, header.protocol === 'UDP' ? 'udp' : 'tcp');
     if (!stream.destroyed) stream.end(encodeMessage({ ok: false, code: 'DIAL_REFUSED', message }));
     stream.resume();
     return new Error(message);
   };
   if (local === undefined || local.protocol !== header.protocol) return refuse('this laptop has no such rule any more');
   try {
-    if (local.protocol === 'UDP') return await datagrams(stream, local.port);
+    if (local.protocol === 'UDP') return await datagrams(stream, local.port, tap);
     const socket = await local.connect();
     stream.write(encodeMessage({ ok: true }));
-    return (await joinStreams(stream, socket)).error;
+    const joined = joinStreams(stream, socket);
+    // Behind the pump's listeners and in the same turn: it sees every byte, and after it was passed on.
+    tap?.connection(stream, socket);
+    return (await joined).error;
   } catch (error) {
     return refuse(`nothing answers on the laptop's port ${local.port}: ${(error as Error).message}`);
   }
 }
 
-function datagrams(stream: MuxStream, port: number): Promise<Error | undefined> {
+function datagrams(stream: MuxStream, port: number, tap: InboundTap | undefined): Promise<Error | undefined> {
   return new Promise((resolve) => {
     const socket = createSocket('udp4');
     const decoder = new DatagramDecoder();
@@ -54,6 +60,7 @@ function datagrams(stream: MuxStream, port: number): Promise<Error | undefined> 
       stream.on('data', (chunk: Buffer) => {
         for (const datagram of decoder.push(chunk)) if (open) socket.send(datagram, () => undefined);
       });
+      tap?.datagrams(stream, socket);
     });
   });
 }
