@@ -49,6 +49,12 @@ export class PlaygroundKt {
     return names.map((name) => join(this.#folder, name));
   }
 
+  /** What a test left running, ended as its user would. */
+  async stopAll(): Promise<void> {
+    await Promise.all([...this.#running].map((one) => one.stop()));
+    this.#running.clear();
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#running].map((one) => one.stop('SIGKILL')));
     rmSync(this.#folder, { recursive: true, force: true });
