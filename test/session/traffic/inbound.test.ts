@@ -237,7 +237,7 @@ describe('replay', () => {
       let body = '';
       request.on('data', (chunk) => (body += String(chunk)));
       request.on('end', () => {
-        bodies.push(`${request.method} ${request.url} ${request.headers['x-lane']} ${body}`);
+        bodies.push(`${request.method} ${request.url} ${String(request.headers['x-lane'])} ${body}`);
         response.writeHead((count += 1) === 1 ? 500 : 200).end(`answer ${count}`);
       });
     });

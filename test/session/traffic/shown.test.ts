@@ -38,7 +38,7 @@ beforeAll(async () => {
   await once(server, 'listening');
   port = (server.address() as AddressInfo).port;
 });
-afterAll(() => void server.close().closeAllConnections());
+afterAll(() => server.close().closeAllConnections());
 
 const recordOf = (more: Partial<InboundRecord> = {}): InboundRecord => ({
   id: 1,
