@@ -139,8 +139,13 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
     releasing ??= moving.then(() => giveUp(context, plan, link));
     return releasing;
   };
+  let [linked, applied] = [false, false];
+  const linkUp = async (): Promise<void> => {
+    await link.start(signal);
+    linked = true;
+  };
   try {
-    // The agent of a Service that is taken already is there.
+    // The agent of a Service that is taken already is there. Else the link comes before the callers: its rules are the claim on the agent.
     const apply = kind === 'preview' ? applyPreview : applyTakeover;
     if (!plan.joins)
       await apply(api, plan, {
@@ -150,15 +155,17 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
         limitMs: context.startLimitMs,
         signal,
         onStep: (one) => step('started', one),
+        onReady: linkUp,
         onWaiting: (reason) => step('waiting', reason),
       });
-    await link.start(signal);
+    applied = !plan.joins;
+    if (!linked) await linkUp();
   } catch (error) {
     step('failed', text);
     uncount?.();
     const known = asKtError(error);
-    // Refused by the holder, or never there: what was made by us is given back, what others hold stays.
-    if (known.code === 'SERVICE_HELD' || plan.joins) link.close();
+    // What was made by us is given back; what others hold stays, and what is half made was undone by who made it.
+    if (known.code === 'SERVICE_HELD' || !applied) link.close();
     else await release().catch(() => undefined);
     throw known;
   }
@@ -167,7 +174,11 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
     signal: keeping.signal,
     onKept: () =>
       emit({ type: 'warning', message: `${service} was written by somebody (a redeploy?) and is taken again` }),
-    onLost: (reason) => emit({ type: 'warning', message: `${service} is not kept any more: ${reason}` }),
+    onLost: (reason, ended) => {
+      // There is no agent to come back to.
+      if (ended) link.close();
+      emit({ type: 'warning', message: `${service} is not kept any more: ${reason}` });
+    },
   });
   step('done', text, performance.now() - started);
   emit({

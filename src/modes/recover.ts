@@ -2,14 +2,16 @@
 // leaves. Never touches a Service that somebody alive holds, except for the one session that it is told is dead.
 // Called by the command, by the janitor of a killed session, and by modes/hold.ts when it can't ask the agent.
 import { setTimeout as wait } from 'node:timers/promises';
+import { AGENT_LINK_PORT } from '../cluster/agent-pod.ts';
 import { servicePath } from '../cluster/paths.ts';
 import type { ClusterApi } from '../cluster/rest.ts';
 import { journalOf } from '../cluster/takeover/journal.ts';
 import { nameFor, ownerName } from '../cluster/takeover/manifests.ts';
 import { agentPods, find, isReady, list } from '../cluster/takeover/objects.ts';
-import { removeLeftovers, restoreService } from '../cluster/takeover/restore.ts';
-import { LABEL_SERVICE, type ServiceObject } from '../cluster/takeover/types.ts';
-import { patchService, replaceSelector } from '../cluster/takeover/write-service.ts';
+import { restoreService } from '../cluster/takeover/restore.ts';
+import { leadsToAgent, replaceSelector } from '../cluster/takeover/selector.ts';
+import { ENDING_ANNOTATION, LABEL_SERVICE, type ServiceObject } from '../cluster/takeover/types.ts';
+import { fenceService, patchService } from '../cluster/takeover/write-service.ts';
 import { asKtError, KtError } from '../errors.ts';
 import { type Holder, holderName } from '../netstack/link/control.codec.ts';
 import { IngressLink } from '../session/inbound/ingress-link.ts';
@@ -51,17 +53,19 @@ export async function recoverService(
     throw new KtError('SERVICE_NOT_FOUND', `there is no Service '${name}' in the namespace '${namespace}'`);
   if (service && (await recoverKtConnect(api, namespace, service))) return { service: name, outcome: 'restored' };
   const journal = service && journalOf(service);
-  if (journal === undefined) {
+  if (journal === undefined && !(service && leadsToAgent(service))) {
     if (!origin) return { service: name, outcome: 'untouched' };
     if (mayBeInProgress(origin, options)) return { service: name, outcome: 'held', by: ownerName(origin) };
-    await removeLeftovers(api, namespace, name);
-    return { service: name, outcome: 'cleaned' };
+    // The last write of who died may still be on its way.
+    if (service) await fenceService(api, namespace, name);
+    return { service: name, outcome: (await restoreService(api, namespace, name)) ? 'restored' : 'cleaned' };
   }
   if (!options.force) {
     // Its Service is there before its agent is.
     if (service?.metadata.labels?.['kt/role'] === 'preview' && mayBeInProgress(service, options))
       return { service: name, outcome: 'held', by: ownerName(service) };
-    const linkPort = journal === 'unreadable' ? undefined : journal.linkPort;
+    // Without its annotation (somebody removed it) nobody knows the port: the usual one.
+    const linkPort = journal === 'unreadable' ? undefined : (journal?.linkPort ?? AGENT_LINK_PORT);
     const holders = linkPort === undefined ? [] : await holdersOf(api, namespace, name, linkPort, options);
     if (holders.length > 0) return { service: name, outcome: 'held', by: holders.map(holderName).join(', ') };
   }
@@ -72,6 +76,8 @@ export async function recoverService(
 /** Somebody else may be making it at this moment. */
 function mayBeInProgress({ metadata }: ServiceObject, { force, session }: RecoverOptions): boolean {
   if (force === true || (session !== undefined && metadata.labels?.['kt/session'] === session)) return false;
+  // It was being given back, which anybody may finish.
+  if (metadata.annotations?.[ENDING_ANNOTATION] !== undefined) return false;
   return Date.now() - Date.parse(metadata.creationTimestamp ?? '') < UNFINISHED_MS;
 }
 

@@ -103,7 +103,7 @@ describe('holding a Service', { timeout: 90_000 }, () => {
     for (const target of [`deploy/${NAME}`, `pod/${pod}`, `svc/${NAME}`]) {
       const plan = laptop.start(['exchange', target, '--plan', '--skipPortChecking', '--output', 'json']);
       expect((await plan.exited).code, plan.stderr).toBe(0);
-      expect(JSON.parse(plan.stdout)).toMatchObject({
+      expect(JSON.parse(plan.stdout.trim().split('\n').at(-1) ?? '')).toMatchObject({
         plans: [{ service: NAME, ports: [{ servicePort: 80 }, { servicePort: 8081 }] }],
       });
     }

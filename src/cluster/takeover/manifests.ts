@@ -27,11 +27,15 @@ export function nameFor(service: string, suffix: 'origin' | 'ingress'): string {
   return `${service.slice(0, NAME_MAX - suffix.length - 13)}-${digest}-kt-${suffix}`;
 }
 
-/** What the taken Service selects. */
+/** What only the agent's pods have. */
 export const agentLabels = (service: string): Record<string, string> => ({
   'kt/role': 'ingress',
   [LABEL_SERVICE]: service,
 });
+
+/** The keys of the Service's selector with a value that only the agent's pods have (selector.ts says why). */
+const chosenBy = (service: string, { spec }: ServiceObject): Record<string, string> =>
+  Object.fromEntries(Object.keys(spec.selector ?? {}).map((key) => [key, nameFor(service, 'ingress')]));
 
 interface ObjectMetadata {
   readonly name: string;
@@ -110,9 +114,10 @@ export function ingressDeployment(plan: TakeoverPlan, owner: TakeoverOwner, opti
   const named = plan.listens.filter(({ targetName }) => targetName !== undefined);
   const unique = new Map(named.map((port) => [port.targetName, port]));
   const labels = {
-    ...agentLabels(plan.service),
     'app.kubernetes.io/name': 'kt-agent',
     'sidecar.istio.io/inject': 'false',
+    ...chosenBy(plan.service, plan.original),
+    ...agentLabels(plan.service),
   };
   const spec = agentPodSpec({
     ...options,

@@ -5,10 +5,11 @@ import { checkAccess, forwardRights, missingRights, type Right } from '../access
 import { podPath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
 import { journalOf } from './journal.ts';
-import { agentLabels, nameFor, ownerName } from './manifests.ts';
+import { nameFor, ownerName } from './manifests.ts';
 import { list, type PodObject, resolveService, selectorText } from './objects.ts';
 import { freePorts, listenPorts, takenPorts } from './ports.ts';
 import { checkReplaceable } from './replace-pods.ts';
+import { selectorToAgent } from './selector.ts';
 import type { ServiceObject, Step, TakeoverKind, TakeoverPlan, WantedPort } from './types.ts';
 
 export interface TakeoverRequest {
@@ -145,9 +146,17 @@ const DRAIN_STEP: Step = {
   undo: 'a pod whose successor did not get ready: its label back',
 };
 
-function stepsOf({ service, kind }: { service: string; kind: TakeoverKind }): Step[] {
+function stepsOf({
+  service,
+  kind,
+  original,
+}: {
+  service: string;
+  kind: TakeoverKind;
+  original: ServiceObject;
+}): Step[] {
   const [origin, ingress] = [nameFor(service, 'origin'), nameFor(service, 'ingress')];
-  const selector = selectorText(agentLabels(service));
+  const selector = selectorText(selectorToAgent(service, original.spec.selector ?? {}));
   return [
     { text: `create service/${origin} (the original selector and ports)`, undo: `delete service/${origin}` },
     {

@@ -53,6 +53,15 @@ export function listenPorts(service: string, ports: readonly ServicePort[], name
   });
 }
 
+/** Does an agent with these listeners serve each of these ports? A redeploy may have changed them. */
+export const servesAll = (listens: readonly ListenPort[], ports: readonly ServicePort[]): boolean =>
+  ports.every(({ port, targetPort = port, protocol = 'TCP' }) =>
+    listens.some(
+      (one) =>
+        one.protocol === protocol && (typeof targetPort === 'number' ? one.listen : one.targetName) === targetPort,
+    ),
+  );
+
 /** Those that the user wants; all TCP ports where nothing was said. Throws USAGE naming the ports that there are. */
 export function takenPorts(
   service: string,

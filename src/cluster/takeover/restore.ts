@@ -9,8 +9,9 @@ import { journalOf } from './journal.ts';
 import { nameFor } from './manifests.ts';
 import { agentPods, find, list } from './objects.ts';
 import { returnPods } from './replace-pods.ts';
-import { JOURNAL_ANNOTATION, type ServiceObject } from './types.ts';
-import { leadsToAgent, replaceSelector, writeService } from './write-service.ts';
+import { leadsToAgent, ownSelector, replaceSelector, type Selector } from './selector.ts';
+import { ENDING_ANNOTATION, JOURNAL_ANNOTATION, type ServiceObject } from './types.ts';
+import { patchService, writeService } from './write-service.ts';
 
 /** Milliseconds for the original pods to be the Service's endpoints again; the controller needs some 100. */
 const ENDPOINTS_MS = 10_000;
@@ -19,6 +20,8 @@ const SETTLE_MS = 1_200;
 /** Milliseconds for the agent's pods to drain and end; they have 30 s. */
 const DRAIN_MS = 35_000;
 const POLL_MS = 200;
+/** Writes of keepers that were on their way when the origin was marked: one for each developer on the Service. */
+const KEEPERS_MAX = 8;
 
 export interface RestoreOptions {
   readonly onStep?: (text: string) => void;
@@ -39,18 +42,37 @@ export async function restoreService(
     await removePreview(api, namespace, current, onReturned);
     return true;
   }
+  const remains = await findRemains(api, namespace, service);
+  if (remains.origin !== undefined) await markEnding(api, namespace, service);
   onStep?.(`patch service/${service}: the original selector`);
-  const restored = await patchBack(api, namespace, service);
+  const restored = await leadBack(api, namespace, service);
   if (restored) {
     // Callers that are asked to leave too early come to the agent once more, and are served.
     const leaving = onReturned?.().catch(() => undefined);
-    await endpointsReturned(api, namespace, service);
-    await wait(SETTLE_MS);
+    await callersReturned(api, namespace, service);
     await leaving;
   }
+  // Somebody who keeps it taken may have looked at the origin just before it was marked: the agent goes only when nobody is led to it.
+  for (let time = 0; time < KEEPERS_MAX && (await leadBack(api, namespace, service)); time += 1)
+    await callersReturned(api, namespace, service);
   onStep?.(`delete deployment/${nameFor(service, 'ingress')} and service/${nameFor(service, 'origin')}`);
-  await removeLeftovers(api, namespace, service);
+  await removeLeftovers(api, namespace, service, remains);
   return restored;
+}
+
+/** Keepers of living sessions (keep.ts) leave a Service alone whose origin says this. */
+async function markEnding(api: ClusterApi, namespace: string, service: string): Promise<void> {
+  const metadata = { annotations: { [ENDING_ANNOTATION]: 'yes' } };
+  try {
+    await patchService(api, namespace, nameFor(service, 'origin'), { metadata });
+  } catch (error) {
+    if (statusCode(error) !== 404) throw error;
+  }
+}
+
+async function callersReturned(api: ClusterApi, namespace: string, service: string): Promise<void> {
+  await endpointsReturned(api, namespace, service);
+  await wait(SETTLE_MS);
 }
 
 function isPreview(service: ServiceObject): boolean {
@@ -65,20 +87,25 @@ export async function removePreview(
   { metadata: { name, uid } }: ServiceObject,
   onReturned?: () => Promise<void>,
 ): Promise<void> {
-  await remove(api, servicePath(namespace, name), uid);
+  if (uid !== undefined) await remove(api, servicePath(namespace, name), uid);
   await onReturned?.().catch(() => undefined);
   await removeLeftovers(api, namespace, name);
 }
 
-async function patchBack(api: ClusterApi, namespace: string, service: string): Promise<boolean> {
+/** Makes the Service lead to its own pods. False: it does, and says nothing of kt. */
+export async function leadBack(api: ClusterApi, namespace: string, service: string): Promise<boolean> {
   try {
-    return await writeService(api, namespace, service, (current) => {
+    return await writeService(api, namespace, service, async (current) => {
       const journal = journalOf(current);
       if (journal === 'unreadable')
         throw new KtError('SERVICE_NOT_RESTORED', `the journal on ${service} is of a newer kt`, {
           hint: 'use that version',
         });
-      return journal && restorePatch(current, journal.selector);
+      if (journal) return restorePatch(current, journal.selector);
+      if (!leadsToAgent(current)) return undefined;
+      // Somebody removed the annotation. The origin has the same selector.
+      const origin = await find<ServiceObject>(api, servicePath(namespace, nameFor(service, 'origin')));
+      return origin && restorePatch(current, origin.spec.selector ?? {});
     });
   } catch (error) {
     // The Service itself was deleted: what is left of kt goes all the same.
@@ -88,10 +115,9 @@ async function patchBack(api: ClusterApi, namespace: string, service: string): P
 }
 
 /** A selector that is not ours any more was written by a redeploy, and is the one to keep. */
-export function restorePatch(current: ServiceObject, selector: Readonly<Record<string, string>>): object {
+export function restorePatch(current: ServiceObject, selector: Selector): object {
   const metadata = { resourceVersion: current.metadata.resourceVersion, annotations: { [JOURNAL_ANNOTATION]: null } };
-  if (!leadsToAgent(current)) return { metadata };
-  return { metadata, spec: { selector: replaceSelector(current.spec.selector, selector) } };
+  return { metadata, spec: { selector: replaceSelector(current.spec.selector, ownSelector(current, selector)) } };
 }
 
 interface EndpointSlice {
@@ -118,21 +144,39 @@ async function endpointsReturned(api: ClusterApi, namespace: string, service: st
   }
 }
 
-/** Deletes the agent, waits while it drains, then the way to the original pods. What is gone already is no error. */
-export async function removeLeftovers(api: ClusterApi, namespace: string, service: string): Promise<void> {
-  await returnPods(api, namespace, service);
-  await remove(api, deploymentPath(namespace, nameFor(service, 'ingress')));
-  const end = performance.now() + DRAIN_MS;
-  while (performance.now() < end && (await agentPods(api, namespace, service)).length > 0) await wait(POLL_MS);
-  await remove(api, servicePath(namespace, nameFor(service, 'origin')));
+/** What a take-over made, by uid: somebody else may take the Service as soon as the origin is gone, and makes others of the same names. */
+export interface Remains {
+  readonly origin?: string | undefined;
+  readonly deployment?: string | undefined;
 }
 
-/** `uid`: only that one; another one of the same name stays (409). */
-async function remove(api: ClusterApi, path: string, uid?: string): Promise<void> {
-  const body = { propagationPolicy: 'Background', ...(uid === undefined ? {} : { preconditions: { uid } }) };
+async function findRemains(api: ClusterApi, namespace: string, service: string): Promise<Remains> {
+  const origin = await find<ServiceObject>(api, servicePath(namespace, nameFor(service, 'origin')));
+  const deployment = await find<ServiceObject>(api, deploymentPath(namespace, nameFor(service, 'ingress')));
+  return { origin: origin?.metadata.uid, deployment: deployment?.metadata.uid };
+}
+
+/** Deletes the agent, waits while it drains, then the way to the original pods. What is gone already is no error. */
+export async function removeLeftovers(
+  api: ClusterApi,
+  namespace: string,
+  service: string,
+  remains?: Remains,
+): Promise<void> {
+  const { origin, deployment } = remains ?? (await findRemains(api, namespace, service));
+  await returnPods(api, namespace, service);
+  if (deployment !== undefined) await remove(api, deploymentPath(namespace, nameFor(service, 'ingress')), deployment);
+  const end = performance.now() + DRAIN_MS;
+  while (performance.now() < end && (await agentPods(api, namespace, service)).length > 0) await wait(POLL_MS);
+  if (origin !== undefined) await remove(api, servicePath(namespace, nameFor(service, 'origin')), origin);
+}
+
+/** Only that one; another one of the same name stays (409). */
+async function remove(api: ClusterApi, path: string, uid: string): Promise<void> {
+  const body = { propagationPolicy: 'Background', preconditions: { uid } };
   try {
     await api.request('DELETE', path, { body });
   } catch (error) {
-    if (statusCode(error) !== 404) throw error;
+    if (statusCode(error) !== 404 && statusCode(error) !== 409) throw error;
   }
 }

@@ -5,6 +5,8 @@ import type { IngressListener } from '../../netstack/link/ingress-config.codec.t
 /** What kt needs to undo, on the Service itself. */
 export const JOURNAL_ANNOTATION = 'kt/journal';
 export const LABEL_SERVICE = 'kt/service';
+/** On the origin of a Service that is being given back: nobody is to take it again. */
+export const ENDING_ANNOTATION = 'kt/ending';
 
 export type TakeoverKind = 'exchange' | 'mesh' | 'preview';
 

@@ -5,23 +5,11 @@ import { servicePath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
 import { statusCode } from '../status.ts';
 import { journalOf } from './journal.ts';
-import { agentLabels } from './manifests.ts';
-import type { ServiceObject } from './types.ts';
+import { leadsToAgent } from './selector.ts';
+import { ENDING_ANNOTATION, type ServiceObject } from './types.ts';
 
 /** Attempts of one write when others write the Service at the same time (409). */
 const CONFLICTS_MAX = 8;
-
-type Selector = Readonly<Record<string, string>>;
-
-/** The part of a merge patch that makes `from` to `to`: a merge patch leaves what it does not name. */
-export function replaceSelector(from: Selector = {}, to: Selector = {}): Record<string, string | null> {
-  return { ...Object.fromEntries(Object.keys(from).map((key) => [key, null])), ...to };
-}
-
-/** Its selector is the agent's. */
-export function leadsToAgent({ metadata: { name }, spec: { selector = {} } }: ServiceObject): boolean {
-  return Object.entries(agentLabels(name)).every(([key, value]) => selector[key] === value);
-}
 
 export const isTaken = (service: ServiceObject): boolean => leadsToAgent(service) && journalOf(service) !== undefined;
 
@@ -61,4 +49,14 @@ export async function writeService(
       if (statusCode(error) !== 409 || attempt >= CONFLICTS_MAX) throw error;
     }
   }
+}
+
+/** Makes it another version, so that a patch of ours fails (409) whose answer did not come and which may still be on its way. */
+export async function fenceService(api: ClusterApi, namespace: string, name: string): Promise<void> {
+  const mark = (value: string | null): Promise<boolean> =>
+    writeService(api, namespace, name, ({ metadata: { resourceVersion } }) => ({
+      metadata: { resourceVersion, annotations: { [ENDING_ANNOTATION]: value } },
+    }));
+  await mark('yes');
+  await mark(null);
 }

@@ -6,7 +6,13 @@ import type { ClusterApi } from '../../cluster/rest.ts';
 import { agentPods, isReady } from '../../cluster/takeover/objects.ts';
 import { openPortForward } from '../../cluster/upgrade.ts';
 import { asKtError, KtError } from '../../errors.ts';
-import type { AgentLine, Holder, LaptopLine, Rule } from '../../netstack/link/control.codec.ts';
+import {
+  type AgentLine,
+  type Holder,
+  holderName,
+  type LaptopLine,
+  type Rule,
+} from '../../netstack/link/control.codec.ts';
 import { Link } from '../../netstack/link/link.ts';
 import { type LinkHooks, LinkPool } from '../../netstack/link/pool.ts';
 import type { Flow } from '../meter.ts';
@@ -55,6 +61,7 @@ export class IngressLink {
   #rules: readonly Rule[];
   /** Told with the first rules only: later links must not take back what somebody took from us. */
   #takeOver: boolean;
+  #heldOnce = false;
   #seq = 0;
   #inbound = 0;
 
@@ -179,10 +186,20 @@ export class IngressLink {
     try {
       await this.#ask(link, { type: 'rules' });
       this.#takeOver = false;
+      this.#heldOnce = true;
     } catch (error) {
-      link.close(asKtError(error));
+      const known = asKtError(error);
+      if (known.code === 'SERVICE_HELD' && this.#heldOnce) return this.#lost(await this.#ask(link, { type: 'look' }));
+      link.close(known);
       throw error;
     }
+  }
+
+  /** Somebody took them while this laptop was away: it is told as one that was there is. */
+  #lost(holders: readonly Holder[]): void {
+    const rules = this.#rules.map(({ id }) => id);
+    this.#rules = [];
+    this.#options.onEvicted?.(holders.map(holderName).join(', '), rules);
   }
 
   #ask(link: Link, question: Question): Promise<readonly Holder[]> {

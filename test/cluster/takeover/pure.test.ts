@@ -4,8 +4,10 @@ import { describe, expect, test } from 'vitest';
 import { takePatch } from '../../../src/cluster/takeover/apply.ts';
 import { encodeJournal, journalOf } from '../../../src/cluster/takeover/journal.ts';
 import { ingressDeployment, nameFor, originService } from '../../../src/cluster/takeover/manifests.ts';
-import { listenPorts, takenPorts } from '../../../src/cluster/takeover/ports.ts';
+import { selects } from '../../../src/cluster/takeover/objects.ts';
+import { listenPorts, servesAll, takenPorts } from '../../../src/cluster/takeover/ports.ts';
 import { restorePatch } from '../../../src/cluster/takeover/restore.ts';
+import { leadsToAgent, ownSelector, type Selector } from '../../../src/cluster/takeover/selector.ts';
 import type { ServiceObject, TakeoverPlan } from '../../../src/cluster/takeover/types.ts';
 
 const SERVICE: ServiceObject = {
@@ -80,18 +82,81 @@ describe('ports', () => {
   });
 });
 
+const SELECTOR = fc.dictionary(fc.stringMatching(/^[a-z]{1,8}(\/[a-z]{1,5})?$/), fc.stringMatching(/^[a-z]{0,8}$/), {
+  minKeys: 1,
+  maxKeys: 5,
+});
+
+/** Of the agent's pods. */
+function podLabels(plan: TakeoverPlan): Record<string, string> {
+  const deployment = ingressDeployment(plan, OWNER, { code: 'code', origin: '10.0.0.1' }) as {
+    spec: { template: { metadata: { labels: Record<string, string> } } };
+  };
+  return deployment.spec.template.metadata.labels;
+}
+
+/** Three-way, as `kubectl apply` and `helm upgrade` do: what the manifest says is set, what only the last one said goes, all else stays. */
+const applied = (live: Selector, last: Selector, manifest: Selector): Selector => ({
+  ...Object.fromEntries(Object.entries(live).filter(([key]) => !Object.hasOwn(last, key))),
+  ...manifest,
+});
+
+describe('redeploys of a taken Service', () => {
+  test('whatever the next manifest selects, that is what is selected: never a mixture with ours, which chooses no pod', () => {
+    fc.assert(
+      fc.property(SELECTOR, SELECTOR, (before, manifest) => {
+        const service: ServiceObject = { ...SERVICE, spec: { ...SERVICE.spec, selector: before } };
+        const taken = mergePatch(service, takePatch(service, { ...PLAN, original: service }, OWNER)) as ServiceObject;
+        expect(applied(taken.spec.selector ?? {}, before, manifest)).toEqual(manifest);
+      }),
+    );
+  });
+
+  test('taken again, the agent is chosen, and what is restored is what the redeploy wrote', () => {
+    fc.assert(
+      fc.property(SELECTOR, SELECTOR, (before, manifest) => {
+        const service: ServiceObject = { ...SERVICE, spec: { ...SERVICE.spec, selector: before } };
+        const plan = { ...PLAN, original: service };
+        const redeployed: ServiceObject = { ...SERVICE, spec: { ...SERVICE.spec, selector: manifest } };
+        const own = ownSelector(redeployed, before);
+        const again = mergePatch(redeployed, takePatch(redeployed, plan, OWNER, own)) as ServiceObject;
+        expect(selects(again.spec.selector, podLabels(plan))).toBe(true);
+        expect(leadsToAgent(again)).toBe(true);
+        expect((mergePatch(again, restorePatch(again, own)) as ServiceObject).spec.selector).toEqual(manifest);
+      }),
+    );
+  });
+
+  test('a mixture all the same (somebody set one key of two by hand) is not ours, and is made whole', () => {
+    const mixed: ServiceObject = {
+      ...SERVICE,
+      spec: { ...SERVICE.spec, selector: { app: 'orders', tier: 'orders-kt-ingress', 'kt/role': 'ingress' } },
+    };
+    expect(leadsToAgent(mixed)).toBe(false);
+    expect(ownSelector(mixed, { app: 'orders', tier: 'web' })).toEqual({ app: 'orders', tier: 'web' });
+  });
+
+  test('ports: the agent serves those that it listens on, by number, name and protocol', () => {
+    const ports = SERVICE.spec.ports ?? [];
+    expect(servesAll(LISTENS, ports)).toBe(true);
+    expect(servesAll(LISTENS, ports.slice(1))).toBe(true);
+    expect(servesAll(LISTENS, [{ port: 81, targetPort: 8080 }])).toBe(true);
+    for (const other of [{ port: 80, targetPort: 'metrics' }, { port: 80 }, { port: 53, targetPort: 53 }])
+      expect(servesAll(LISTENS, [...ports, other])).toBe(false);
+  });
+});
+
 describe('patches', () => {
   test('taking and giving back leaves the Service as it was, whatever its selector', () => {
-    const selector = fc.dictionary(
-      fc.stringMatching(/^[a-z]{1,8}(\/[a-z]{1,5})?$/),
-      fc.stringMatching(/^[a-z]{0,8}$/),
-      { minKeys: 1, maxKeys: 5 },
-    );
     fc.assert(
-      fc.property(selector, (labels) => {
+      fc.property(SELECTOR, (labels) => {
         const before: ServiceObject = { ...SERVICE, spec: { ...SERVICE.spec, selector: labels } };
-        const taken = mergePatch(before, takePatch(before, PLAN, OWNER)) as ServiceObject;
-        expect(taken.spec.selector).toEqual({ 'kt/role': 'ingress', 'kt/service': 'orders' });
+        const plan = { ...PLAN, original: before };
+        const taken = mergePatch(before, takePatch(before, plan, OWNER)) as ServiceObject;
+        expect(selects(taken.spec.selector, podLabels(plan))).toBe(true);
+        expect(selects(before.spec.selector, podLabels(plan))).toBe(false);
+        expect(leadsToAgent(taken)).toBe(true);
+        expect(leadsToAgent(before)).toBe(false);
         const journal = journalOf(taken);
         if (journal === undefined || journal === 'unreadable') throw new Error('no journal');
         expect(mergePatch(taken, restorePatch(taken, journal.selector))).toEqual(before);

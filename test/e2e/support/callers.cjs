@@ -1,11 +1,10 @@
-// Callers of a Service, run by `node -e` in a pod (inbound.ts sets URL_, HEADERS, KINDS, H2). One line for each answer: `kind name`, and
+// Callers of a Service, run by `node -e` in a pod (inbound.ts sets URL_, HEADERS, KINDS, H2, TCP, TIMEOUT_MS). One line for each answer: `kind name`, and
 // `kind !reason` for one that failed. Ends with its stdin.
-/* global URL_, HEADERS, KINDS, H2 */
+/* global URL_, HEADERS, KINDS, H2, TCP, TIMEOUT_MS */
 const http = require('node:http');
 const http2 = require('node:http2');
 const net = require('node:net');
 
-const TIMEOUT_MS = 8_000;
 const target = new URL(URL_);
 const say = (kind, name) => console.log(`${kind} ${name}`);
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -117,6 +116,26 @@ async function h2() {
   }
 }
 
+/** Not HTTP: a line for each connection, which comes back behind the name of who got it. */
+async function tcp() {
+  for (;;) {
+    const said = await new Promise((done) => {
+      const socket = net.connect(TCP, target.hostname);
+      const timer = setTimeout(() => done('!timeout'), TIMEOUT_MS);
+      let text = '';
+      socket.on('data', (chunk) => (text += chunk));
+      socket.on('error', (error) => done(`!${error.code}`));
+      socket.on('close', () => {
+        clearTimeout(timer);
+        done(text.endsWith(' hello\n') ? text.split(' ')[0] : '!cut');
+      });
+      socket.write('hello\n');
+    });
+    say('tcp', said);
+    await pause(25);
+  }
+}
+
 const kept = () => new http.Agent({ keepAlive: true, maxSockets: 1 });
 const [busy, idle] = [kept(), kept()];
 const callers = {
@@ -124,6 +143,7 @@ const callers = {
   kept: () => pool('kept', () => busy, 25),
   idle: () => pool('idle', () => idle, 1_700),
   raw,
+  tcp,
   h2,
 };
 for (const kind of KINDS) void callers[kind]();

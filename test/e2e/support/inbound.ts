@@ -1,9 +1,9 @@
 // What the tests of exchange and mesh need of the cluster: a Service of their own, callers inside of the cluster that never stop, and a local
-// service on the laptop. Used by test/e2e/{exchange,mesh,fail-open}.test.ts.
+// service on the laptop. Used by test/e2e/{exchange,mesh,fail-open,crash-steps}.test.ts and others.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { execute, kubectl } from './kt.ts';
@@ -12,6 +12,7 @@ const KUBECONFIGS = process.env['KT_E2E_KUBECONFIGS'] ?? '/var/lib/kcluster/kube
 /** Milliseconds for something that should happen soon. */
 const LIMIT_MS = 30_000;
 
+export const TCP_PORT = 9000;
 const SERVER = `const h=require('http');const s=h.createServer((q,r)=>{let n=0;q.on('data',c=>n+=c.length);q.on('end',()=>r.end(JSON.stringify({name:'pod',url:q.url,headers:q.headers,bytes:n})))});s.keepAliveTimeout=60000;s.listen(8080)`;
 
 /** What the pods of a test's Service run, where it is not the usual program that ends at once. */
@@ -21,6 +22,13 @@ export interface ShopProgram {
   /** Besides 80 and 8081. */
   readonly ports?: readonly { readonly name: string; readonly port: number; readonly targetPort: number }[];
 }
+
+/** The usual program, and on TCP_PORT a line that comes back behind the name. */
+export const WITH_TCP: ShopProgram = {
+  script: `${SERVER};require('net').createServer(s=>{let t='';s.on('error',()=>{}).on('data',c=>{t+=c;if(t.includes('\\n'))s.end('pod '+t)})}).listen(${TCP_PORT})`,
+  graceSeconds: 0,
+  ports: [{ name: 'tcp', port: TCP_PORT, targetPort: TCP_PORT }],
+};
 
 /** A Deployment of two pods and its Service `name` (80 → http, 8081 → 8080). */
 export async function deployShop(
@@ -114,6 +122,31 @@ export async function localApp(name: string, port = 0): Promise<Server & { port:
   return Object.assign(server, { port: (server.address() as AddressInfo).port });
 }
 
+/** Its counterpart for WITH_TCP. */
+export async function localTcpApp(name: string, port = 0): Promise<LocalTcpApp> {
+  const sockets = new Set<Socket>();
+  const server = createTcpServer((socket) => {
+    sockets.add(socket);
+    let text = '';
+    socket.on('close', () => sockets.delete(socket)).on('error', () => undefined);
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+      if (text.includes('\n')) socket.end(`${name} ${text}`);
+    });
+  });
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve));
+  const close = async (): Promise<void> => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  };
+  return { port: (server.address() as AddressInfo).port, close };
+}
+
+export interface LocalTcpApp {
+  readonly port: number;
+  readonly close: () => Promise<void>;
+}
+
 export async function closeApp(server: Server): Promise<void> {
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
@@ -142,14 +175,21 @@ export async function askFromPod(url: string, headers: Record<string, string> = 
   }
 }
 
-/** new: a connection for each request. kept: a pool of one. idle: the same, with a request now and then. raw: a socket without a client. */
-export type CallerKind = 'new' | 'kept' | 'idle' | 'raw' | 'h2';
+/**
+ * new: a connection for each request. kept: a pool of one. idle: the same, with a request now and then. raw: a socket without a client.
+ * tcp: not HTTP, a connection for each line.
+ */
+export type CallerKind = 'new' | 'kept' | 'idle' | 'raw' | 'tcp' | 'h2';
 
 export interface CallerOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly kinds?: readonly CallerKind[];
   /** Port for HTTP/2 callers. */
   readonly h2Port?: number;
+  /** Port for callers that do not speak HTTP. */
+  readonly tcpPort?: number;
+  /** Milliseconds after which a request has failed. */
+  readonly timeoutMs?: number;
 }
 
 /**
@@ -178,9 +218,9 @@ export class Callers {
 
   static async start(
     url: string,
-    { headers = {}, kinds = ['new', 'kept'], h2Port = 0 }: CallerOptions = {},
+    { headers = {}, kinds = ['new', 'kept'], h2Port = 0, tcpPort = 0, timeoutMs = 8_000 }: CallerOptions = {},
   ): Promise<Callers> {
-    const given = `const URL_=${JSON.stringify(url)},HEADERS=${JSON.stringify(headers)},KINDS=${JSON.stringify(kinds)},H2=${h2Port};`;
+    const given = `const URL_=${JSON.stringify(url)},HEADERS=${JSON.stringify(headers)},KINDS=${JSON.stringify(kinds)},H2=${h2Port},TCP=${tcpPort},TIMEOUT_MS=${timeoutMs};`;
     const script = given + readFileSync(new URL('callers.cjs', import.meta.url), 'utf8');
     const child = spawn(
       'kubectl',
