@@ -11,5 +11,5 @@ export async function open(args: Arguments, version: string): Promise<number> {
       (namespace === undefined || status.namespace === namespace) &&
       (context === undefined || status.context === context),
   );
-  return running ? ui(args) : connect(args, version);
+  return running ? ui(args, version) : connect(args, version);
 }

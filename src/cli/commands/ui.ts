@@ -1,15 +1,19 @@
 // `kt ui`: the screen for a session that runs, in this process alone: it attaches over the local socket and ends without ending the session.
 // `kt connect`, `exchange`, `mesh` and `preview` start it with --session and --owner, and end with it. The screen is loaded here only.
+import { writeFileSync } from 'node:fs';
 import { KtError } from '../../errors.ts';
 import { attach } from '../../session/attach.ts';
 import { findSessions, type SessionStatus } from '../../session/control-client.ts';
 import { controlPath } from '../../session/control-paths.ts';
+import { curlOf } from '../../session/traffic/curl.ts';
+import { harOf } from '../../session/traffic/har.ts';
+import { trafficOf } from '../../session/traffic/remote.ts';
 import { type Arguments, text } from '../options.ts';
 import { outputOf } from '../output.ts';
 import { SCREEN_LEFT, wantsScreen } from '../screen.ts';
 import { plainLines } from '../view/plain.ts';
 
-export async function ui(args: Arguments): Promise<number> {
+export async function ui(args: Arguments, version: string): Promise<number> {
   const output = outputOf(args);
   try {
     if (!wantsScreen(args))
@@ -23,7 +27,7 @@ export async function ui(args: Arguments): Promise<number> {
       port,
       owner,
       describe: (event) => plainLines(event, false),
-      tools: { traffic: undefined, curl: () => undefined, har: () => '', save: () => '' },
+      tools: { traffic: trafficOf(port), curl: curlOf, har: (details) => harOf(details, version), save },
     });
     port.close();
     if (reason !== 'left' && !owner) process.stderr.write(`${reason}\n`);
@@ -31,6 +35,13 @@ export async function ui(args: Arguments): Promise<number> {
   } catch (error) {
     return output.failure(error);
   }
+}
+
+/** In the folder that kt was started in; readable by its owner only, as headers may say more than their names. Gives the path. */
+function save(text: string): string {
+  const name = `kt-${new Date().toISOString().slice(0, 19).replaceAll(':', '-')}.har`;
+  writeFileSync(name, text, { mode: 0o600, flag: 'wx' });
+  return name;
 }
 
 async function pathOf(args: Arguments): Promise<string> {
