@@ -1,6 +1,6 @@
 // The table of benchmarks/outbound: medians, the ratio to kubectl, the target and whether it is reached.
 
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+import { median, show } from '../support/statistics.mjs';
 
 /** row → [text, test(median of the best kt way, kubectl's median, the far line)] */
 const TARGETS = {
@@ -25,8 +25,6 @@ const TARGETS = {
   'kt --version (ms)': ['≤ 120', (kt) => kt <= 120],
 };
 const COLUMNS = ['kubectl', 'kt socks', 'kt http', 'kt node shim'];
-
-const show = (value) => (value === undefined ? '' : value >= 100 ? value.toFixed(0) : value.toFixed(2));
 
 export function printTable(results, far) {
   console.log(`| | ${COLUMNS.join(' | ')} | target | reached by |`);

@@ -7,7 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Wan } from '../../test/e2e/support/wan.ts';
-import { cpuSeconds, measure, memory, startKt, startKubectl } from './processes.mjs';
+import { create, KUBECONFIG, kubectl } from '../support/cluster.mjs';
+import { cpuSeconds, memory } from '../support/processes.mjs';
+import { measure, startKt, startKubectl } from './processes.mjs';
 import { printTable } from './report.mjs';
 
 const { values: options } = parseArgs({
@@ -20,14 +22,10 @@ const { values: options } = parseArgs({
 const rounds = Number(options.rounds);
 const scale = options.quick ? 0.25 : 1;
 const MIB = 1_048_576;
-const KUBECONFIG = process.env.KUBECONFIG ?? '/var/lib/kcluster/kubeconfigs/dev';
 const NAME = 'kt-bench-target';
 const PORT = 80;
 /** The far line: each way, and its rate. */
 const FAR = { delayMs: 25, mbit: 50 };
-
-const kubectl = (args, input) =>
-  execFileSync('kubectl', ['--kubeconfig', KUBECONFIG, ...args], { encoding: 'utf8', input });
 
 function deployTarget() {
   const code = readFileSync(new URL('target.mjs', import.meta.url), 'utf8');
@@ -55,7 +53,7 @@ function deployTarget() {
     spec: { selector: labels, ports: [{ port: PORT, targetPort: 8080 }] },
   };
   removeTarget();
-  kubectl(['create', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [pod, service] }));
+  create([pod, service]);
   kubectl(['wait', '--for=condition=Ready', `pod/${NAME}`, '--timeout=60s']);
 }
 
