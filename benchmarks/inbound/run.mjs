@@ -80,7 +80,7 @@ async function measureLoad(port) {
     for (let index = 0; index < rounds; index += 1) {
       for (const [column, way] of Object.entries(WAYS)) {
         const one = await ask({ ...way, requests: 2_000 });
-        const many = await ask({ ...way, connections: 32, ms });
+        const many = await ask({ ...way, connections: 32, ms, warm: 5 });
         if ((one.who === 'laptop') !== (column === 'kt: laptop'))
           throw new Error(`${column} was answered by ${one.who}`);
         note('request p50 (ms)', column, one.p50);

@@ -13,6 +13,7 @@ import {
 } from '../../netstack/http/http1.codec.ts';
 import { BodyCounter, type BodyKind, HttpFault, responseBody } from '../../netstack/http/http1-body.codec.ts';
 import type { UpstreamSide } from './upstream-side.ts';
+import { writeGathered } from './write-gathered.ts';
 
 export type Outcome =
   /** The answer is whole. `keep`: so is the request, and the caller may send the next one; `reusable`: on this upstream too. */
@@ -112,11 +113,11 @@ export class Exchange {
   }
 
   #send(bytes: Buffer): void {
-    if (!this.#upstream.stream.write(bytes)) this.#client.pause();
+    if (!writeGathered(this.#upstream.stream, bytes)) this.#client.pause();
   }
 
   #answerWith(bytes: Buffer): void {
-    if (!this.#client.write(bytes)) this.#upstream.stream.pause();
+    if (!writeGathered(this.#client, bytes)) this.#upstream.stream.pause();
   }
 
   #fromUpstream(chunk: Buffer): void {
