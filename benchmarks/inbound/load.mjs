@@ -24,7 +24,10 @@ function caller(count, end) {
     let began = 0;
     const next = () => {
       left -= 1;
-      if (left < 0 || performance.now() > end) return void socket.destroy();
+      if (left < 0 || performance.now() > end) {
+        socket.destroy();
+        return;
+      }
       began = performance.now();
       socket.write(request);
     };

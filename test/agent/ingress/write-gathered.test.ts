@@ -34,7 +34,7 @@ test('several sockets, several writes, and an end behind them', async () => {
   const pairs = await Promise.all([pair(), pair(), pair()]);
   for (const word of ['one ', 'two ', 'three'])
     for (const [near] of pairs) expect(writeGathered(near, Buffer.from(word))).toBe(true);
-  const [[first], [second]] = pairs as [[Socket, Socket], [Socket, Socket], [Socket, Socket]];
+  const [[first], [second]] = pairs;
   // Its end does not wait for the others.
   first.end();
   second.write(' four');
