@@ -80,7 +80,8 @@ async function ingressAgent(text: string): Promise<void> {
   const { registry, of } = sessions;
   const listeners = await openIngress({ config, registry, links: of, draining: () => draining, log });
   await links.listen();
-  await listenHealth(config.healthPort, () => !draining);
+  const ready = (): boolean => !draining && (config.standby !== true || registry.live());
+  await listenHealth(config.healthPort, ready);
   process.once('SIGTERM', () => {
     log('draining');
     draining = true;
@@ -96,9 +97,11 @@ async function ingressAgent(text: string): Promise<void> {
   log(`kt ingress agent ${__KT_VERSION__} of ${config.service} on Node ${process.version}: ${ports}`);
 }
 
-/** What the readiness probe asks: 200 where callers may come. */
+/** What the probes ask: 200 where callers may come; /started as soon as it runs. */
 function listenHealth(healthPort: number, ready: () => boolean): Promise<void> {
-  const health = createServer((_, response) => response.writeHead(ready() ? 200 : 503).end());
+  const health = createServer(({ url }, response) =>
+    response.writeHead(url === '/started' || ready() ? 200 : 503).end(),
+  );
   return new Promise((resolve, reject) => {
     health.once('error', reject);
     health.listen(healthPort, resolve);

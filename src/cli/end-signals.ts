@@ -6,6 +6,8 @@ export interface EndSignals {
   readonly signal: AbortSignal;
   /** Resolves with the signal's name; never rejects. */
   readonly received: Promise<string>;
+  /** Runs a wait that belongs to the end: one more signal ends it, and not kt. */
+  readonly skippable: <T>(work: (skip: AbortSignal) => Promise<T>) => Promise<T>;
   dispose(): void;
 }
 
@@ -17,7 +19,12 @@ export function endSignals(): EndSignals {
   const received = new Promise<string>((resolve) => {
     tell = resolve;
   });
+  const skips = new Set<AbortController>();
   const onSignal = (name: NodeJS.Signals): void => {
+    if (controller.signal.aborted && skips.size > 0) {
+      for (const skip of skips) skip.abort();
+      return;
+    }
     // The pod is then left to the janitor.
     if (controller.signal.aborted) process.exit(128 + (NUMBERS[name] ?? 2));
     controller.abort();
@@ -28,6 +35,15 @@ export function endSignals(): EndSignals {
   return {
     signal: controller.signal,
     received,
+    skippable: async (work) => {
+      const skip = new AbortController();
+      skips.add(skip);
+      try {
+        return await work(skip.signal);
+      } finally {
+        skips.delete(skip);
+      }
+    },
     dispose: () => {
       for (const name of names) process.off(name, onSignal);
     },

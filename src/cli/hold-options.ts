@@ -41,13 +41,27 @@ export function withHoldOptions<T>(yargs: Argv<T>): Argv<T> {
       plan: PLAN,
       'take-over': { type: 'boolean', default: false, describe: 'take it from whoever holds it; they are told' },
       'skip-port-checking': SKIP_PORT_CHECKING,
-      'recover-wait-time': { type: 'number', hidden: true },
+      mode: {
+        type: 'string',
+        default: 'selector',
+        describe: 'selector, or scale: its pods are scaled to none meanwhile, and back at the end',
+      },
+      'recover-wait-time': {
+        type: 'number',
+        default: 120,
+        describe: 'seconds to wait at the end of --mode scale until the pods are ready again',
+      },
     });
   return yargs;
 }
 
 export function withMeshOptions<T>(yargs: Argv<T>): Argv<T> {
   withHoldOptions(yargs).options({
+    mode: {
+      type: 'string',
+      default: 'auto',
+      describe: 'auto, or manual: only one more pod with the mark as a label, for routing rules of your own (Istio)',
+    },
     'version-mark': {
       type: 'string',
       describe: 'the mark: VALUE, NAME: or NAME:VALUE (header VERSION and a random value without it)',
@@ -86,8 +100,12 @@ export function holdRequests(args: Arguments, kind: HoldRequest['kind']): HoldRe
   const expose = args['expose'];
   const ports = parseExpose(Array.isArray(expose) ? expose.map(String) : []);
   const match: HoldRequest['match'] = kind === 'mesh' ? markOf(args) : { kind: 'all' };
+  const mode = modeOf(args, kind);
+  const recoverWaitMs = waitTime(args['recoverWaitTime']) * 1000;
   return targetsOf(args).map((target) => ({
     kind,
+    mode,
+    recoverWaitMs,
     target,
     ports,
     match,
@@ -96,6 +114,37 @@ export function holdRequests(args: Arguments, kind: HoldRequest['kind']): HoldRe
     drain: args['drain'] === true,
     skipPortChecking: args['skipPortChecking'] === true,
   }));
+}
+
+const MODES: Readonly<Record<HoldRequest['kind'], Readonly<Record<string, HoldRequest['mode']>>>> = {
+  exchange: { selector: 'selector', scale: 'scale' },
+  mesh: { auto: 'selector', manual: 'manual' },
+  preview: {},
+};
+
+/** Throws USAGE. */
+function modeOf(args: Arguments, kind: HoldRequest['kind']): HoldRequest['mode'] {
+  const word = args['mode'];
+  // A preview knows no modes: its flag is the sessions'.
+  if (kind === 'preview' || typeof word !== 'string') return 'selector';
+  const mode = Object.hasOwn(MODES[kind], word) ? MODES[kind][word] : undefined;
+  if (mode) return mode;
+  const known = Object.keys(MODES[kind]).join(' or ');
+  throw new KtError('USAGE', `--mode of ${kind} takes ${known} and got '${word}'`, {
+    ...(word === 'ephemeral'
+      ? {
+          hint: "to leave the Service as it is: `kt preview` (a Service beside it) or `kt mesh --mode manual` (one more pod); kt touches no pod of the team's",
+        }
+      : {}),
+  });
+}
+
+/** Seconds. Throws USAGE. */
+function waitTime(value: unknown): number {
+  if (value === undefined) return 120;
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > 3_600)
+    throw new KtError('USAGE', '--recoverWaitTime takes a whole number of seconds from 0 to 3600');
+  return value;
 }
 
 /** --versionMark or --header. Throws USAGE. */
@@ -139,6 +188,7 @@ export function runRequests(args: Arguments): HoldRequest[] {
       if (target === '') throw new KtError('USAGE', `--${kind} takes SERVICE:PORTS and got '${text}'`);
       return {
         kind,
+        mode: 'selector' as const,
         target,
         ports: parseExpose(at < 0 ? [] : [text.slice(at + 1)]),
         match: kind === 'mesh' ? markOf(args) : { kind: 'all' as const },

@@ -9,7 +9,10 @@ import { Janitor } from '../session/janitor.ts';
 import { Meter } from '../session/meter.ts';
 import type { Session } from '../session/session.ts';
 import { shownName } from '../session/who.ts';
+import type { EndSignals } from './end-signals.ts';
 import type { SessionArguments } from './options.ts';
+
+type Ends = Pick<EndSignals, 'signal' | 'skippable'>;
 
 export interface Inbound {
   readonly context: HoldContext;
@@ -25,7 +28,7 @@ export async function openInbound(
   wanted: SessionArguments,
   version: string,
   board: Board,
-  signal: AbortSignal,
+  ends: Ends,
 ): Promise<Inbound> {
   const config = await loadClusterConfig(wanted);
   const api = new ClusterApi(config);
@@ -43,7 +46,7 @@ export async function openInbound(
     since: new Date().toISOString(),
   });
   return {
-    ...guarded(wanted, context, { ...contextOf(wanted, version, board, signal), api, namespace, meter }),
+    ...guarded(wanted, context, { ...contextOf(wanted, version, board, ends), api, namespace, meter }),
     close: () => {
       meter.close();
       api.close();
@@ -52,11 +55,11 @@ export async function openInbound(
 }
 
 /** In a session that connects. `close` closes nothing: all is the session's. */
-export function inboundOf(session: Session, wanted: SessionArguments, version: string, signal: AbortSignal): Inbound {
+export function inboundOf(session: Session, wanted: SessionArguments, version: string, ends: Ends): Inbound {
   const { cluster, meter, board } = session;
   const { api, namespace, context } = cluster;
   return {
-    ...guarded(wanted, context, { ...contextOf(wanted, version, board, signal), api, namespace, meter }),
+    ...guarded(wanted, context, { ...contextOf(wanted, version, board, ends), api, namespace, meter }),
     close: () => undefined,
   };
 }
@@ -65,7 +68,7 @@ function contextOf(
   { image, imagePullSecret, nodeSelector, startLimitMs, debug }: SessionArguments,
   version: string,
   board: Board,
-  signal: AbortSignal,
+  { signal, skippable }: Ends,
 ): Omit<HoldContext, 'api' | 'namespace' | 'meter'> {
   const placement = { image, imagePullSecret, nodeSelector };
   return {
@@ -76,6 +79,7 @@ function contextOf(
     debug,
     emit: board.emit,
     signal,
+    skippable,
     traffic: board.traffic,
   };
 }

@@ -3,6 +3,7 @@
 import yargs from 'yargs';
 import { KtError } from '../errors.ts';
 import { withBirdseyeOptions } from './birdseye-options.ts';
+import { withCleanOptions, withRecoverOptions } from './care-options.ts';
 import { withDoctorOptions } from './doctor-options.ts';
 import { withForwardOptions } from './forward-options.ts';
 import { withHoldOptions, withMeshOptions, withPreviewOptions, withRunOptions } from './hold-options.ts';
@@ -76,11 +77,7 @@ export async function run(given: readonly string[], version: string): Promise<nu
     .command(
       'recover [service]',
       'Give Services back to their original pods whose holder is gone',
-      (y) =>
-        y
-          .positional('service', { type: 'string' })
-          .option('session', { type: 'string', hidden: true })
-          .option('force', { type: 'boolean', default: false, describe: 'also where somebody holds it' }),
+      (y) => withRecoverOptions(y),
       start(async () => (await import('./commands/recover.ts')).recover),
     )
     .command(
@@ -133,8 +130,8 @@ export async function run(given: readonly string[], version: string): Promise<nu
     )
     .command(
       'clean',
-      'Remove agents whose session is gone (yours, in the namespace)',
-      (y) => y.option('session', { type: 'string', hidden: true }),
+      'Remove what nobody uses any more: agents, expired holds, what kt-connect left',
+      (y) => withCleanOptions(y),
       start(async () => (await import('./commands/clean.ts')).clean),
     )
     .command(

@@ -12,7 +12,7 @@ const POLL_MS = 500;
 interface ContainerState {
   readonly waiting?: { readonly reason?: string; readonly message?: string };
   readonly terminated?: { readonly reason?: string; readonly message?: string; readonly exitCode?: number };
-  readonly running?: object;
+  readonly running?: { readonly startedAt?: string };
 }
 
 export interface Pod {
@@ -28,7 +28,7 @@ export interface Pod {
     readonly reason?: string;
     readonly message?: string;
     readonly podIP?: string;
-    readonly containerStatuses?: readonly { readonly state?: ContainerState }[];
+    readonly containerStatuses?: readonly { readonly state?: ContainerState; readonly started?: boolean }[];
     readonly conditions?: readonly {
       readonly type: string;
       readonly status: string;

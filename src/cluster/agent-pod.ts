@@ -91,6 +91,7 @@ export interface AgentPodSpecOptions extends AgentPlacement {
   readonly activeDeadlineSeconds?: number;
   readonly ports?: readonly object[];
   readonly readinessProbe?: object;
+  readonly startupProbe?: object;
   readonly sysctls?: readonly object[];
 }
 
@@ -99,7 +100,7 @@ export function agentPodSpec(options: AgentPodSpecOptions): Record<string, unkno
   const code = brotliCompressSync(options.code, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }).toString('base64');
   if (code.length + 'KT_AGENT_CODE='.length > STRING_BYTES_MAX)
     throw new RangeError(`the agent's code is ${code.length} bytes, too long for the pod spec`);
-  const { activeDeadlineSeconds, sysctls, ports, readinessProbe } = options;
+  const { activeDeadlineSeconds, sysctls, ports, readinessProbe, startupProbe } = options;
   return {
     restartPolicy: options.restartPolicy,
     ...(activeDeadlineSeconds === undefined ? {} : { activeDeadlineSeconds }),
@@ -131,6 +132,7 @@ export function agentPodSpec(options: AgentPodSpecOptions): Record<string, unkno
         ],
         ...(ports ? { ports } : {}),
         ...(readinessProbe ? { readinessProbe } : {}),
+        ...(startupProbe ? { startupProbe } : {}),
         resources: { requests: { cpu: '10m', memory: '64Mi' }, limits: { cpu: '1', memory: '256Mi' } },
         securityContext: {
           allowPrivilegeEscalation: false,

@@ -9,14 +9,16 @@ const named = (collection: string, name: string | undefined): string =>
 /** Without a name: all of them. */
 export const servicePath = (namespace: string, name?: string): string => named(`${core(namespace)}/services`, name);
 export const podPath = (namespace: string, name?: string): string => named(`${core(namespace)}/pods`, name);
+export const configMapPath = (namespace: string, name?: string): string => named(`${core(namespace)}/configmaps`, name);
 export const eventsPath = (namespace: string): string => `${core(namespace)}/events`;
 export const deploymentPath = (namespace: string, name?: string): string =>
   named(`${inGroup('apps/v1', namespace)}/deployments`, name);
 export const replicaSetPath = (namespace: string, name?: string): string =>
   named(`${inGroup('apps/v1', namespace)}/replicasets`, name);
+export const autoscalersPath = (namespace: string): string =>
+  `${inGroup('autoscaling/v2', namespace)}/horizontalpodautoscalers`;
 export const endpointSlicesPath = (namespace: string): string =>
   `${inGroup('discovery.k8s.io/v1', namespace)}/endpointslices`;
-export const configMapPath = (namespace: string, name?: string): string => named(`${core(namespace)}/configmaps`, name);
 export const secretPath = (namespace: string, name: string): string => named(`${core(namespace)}/secrets`, name);
 export const tokenPath = (namespace: string, serviceAccount: string): string =>
   `${named(`${core(namespace)}/serviceaccounts`, serviceAccount)}/token`;

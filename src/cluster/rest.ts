@@ -50,6 +50,8 @@ export class ClusterApi {
   readonly config: ClusterConfig;
   readonly #closed = new AbortController();
   #identity: Identity | undefined;
+  /** Milliseconds that the server's clock is ahead of ours. */
+  #aheadMs = 0;
 
   constructor(config: ClusterConfig) {
     this.config = config;
@@ -85,6 +87,11 @@ export class ClusterApi {
     const both = signal ? AbortSignal.any([signal, this.#closed.signal]) : this.#closed.signal;
     const credentials = await this.config.credentials.current(both);
     return { credentials, socket: await connectToApi(this.config, this.#identify(credentials).secure, both) };
+  }
+
+  /** The API server's clock in milliseconds, to the second: ages of its objects must not depend on this laptop's. Until it has answered, ours. */
+  now(): number {
+    return Date.now() + this.#aheadMs;
   }
 
   /** Ends kept connections and requests under way. */
@@ -165,6 +172,8 @@ export class ClusterApi {
       let answered = false;
       request.once('response', (response) => {
         answered = true;
+        const date = Date.parse(response.headers.date ?? '');
+        if (!Number.isNaN(date)) this.#aheadMs = date - Date.now();
         resolve(response);
       });
       request.on('error', (error: NodeJS.ErrnoException) => {

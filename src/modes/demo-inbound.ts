@@ -111,6 +111,7 @@ async function held(
 ): Promise<void> {
   const request = {
     kind,
+    mode: 'selector',
     target: 'orders',
     ports: [{ local, remote: '80' }],
     match,

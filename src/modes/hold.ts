@@ -6,14 +6,16 @@ import { hostname } from 'node:os';
 import { asset } from '../assets.ts';
 import type { AgentPlacement } from '../cluster/agent-pod.ts';
 import type { ClusterApi } from '../cluster/rest.ts';
-import { applyTakeover } from '../cluster/takeover/apply.ts';
+import { type ApplyOptions, applyTakeover } from '../cluster/takeover/apply.ts';
 import { keepTaken } from '../cluster/takeover/keep.ts';
-import { checkTakeoverRights, planTakeover } from '../cluster/takeover/plan.ts';
+import { applyManual, markText, planManual } from '../cluster/takeover/manual.ts';
+import { planTakeover } from '../cluster/takeover/plan.ts';
 import { applyPreview, planPreview } from '../cluster/takeover/preview.ts';
-import { restoreService } from '../cluster/takeover/restore.ts';
+import { checkHoldRights, type HoldWay } from '../cluster/takeover/rights.ts';
+import { scaleDown } from '../cluster/takeover/scale.ts';
 import type { TakeoverKind, TakeoverPlan, WantedPort } from '../cluster/takeover/types.ts';
 import { asKtError, KtError } from '../errors.ts';
-import { holderName, type Match, type Rule } from '../netstack/link/control.codec.ts';
+import type { Match, Rule } from '../netstack/link/control.codec.ts';
 import type { EventSink } from '../session/events.ts';
 import { IngressLink } from '../session/inbound/ingress-link.ts';
 import { connectLocal } from '../session/inbound/local-port.ts';
@@ -21,8 +23,8 @@ import type { Meter } from '../session/meter.ts';
 import { tapsOf } from '../session/traffic/inbound-tap.ts';
 import type { TrafficJournal } from '../session/traffic/journal.ts';
 import { shownName } from '../session/who.ts';
+import { giveUp } from './give-up.ts';
 import { watchKept } from './kept.ts';
-import { recoverService } from './recover.ts';
 
 export interface HoldContext {
   readonly api: ClusterApi;
@@ -38,10 +40,16 @@ export interface HoldContext {
   readonly meter?: Pick<Meter, 'add'> | undefined;
   /** Gets a record of each request, while somebody looks. */
   readonly traffic?: TrafficJournal | undefined;
+  /** Runs a wait that one more Ctrl-C ends. */
+  readonly skippable?: <T>(work: (skip: AbortSignal) => Promise<T>) => Promise<T>;
 }
 
 export interface HoldRequest {
   readonly kind: TakeoverKind;
+  /** selector: the Service leads to the agent. scale (exchange): besides, its pods are gone meanwhile. manual (mesh): one more endpoint. */
+  readonly mode: 'selector' | 'scale' | 'manual';
+  /** Milliseconds for the pods to be back at the end of mode scale. */
+  readonly recoverWaitMs?: number;
   readonly target: string;
   readonly ports: readonly WantedPort[];
   readonly match: Match;
@@ -66,23 +74,25 @@ export interface Held {
 }
 
 /** Plans all of them, or refuses before anything is changed, with the reason. */
-export async function planHolds(
-  { api, namespace }: HoldContext,
-  requests: readonly HoldRequest[],
-): Promise<PlannedHold[]> {
-  const kinds = requests.map(({ kind }) => kind);
-  await checkTakeoverRights(api, namespace, kinds);
+export async function planHolds(context: HoldContext, requests: readonly HoldRequest[]): Promise<PlannedHold[]> {
+  const { api, namespace } = context;
+  const ways = requests.map(({ kind, mode }): HoldWay => (kind === 'preview' ? kind : mode));
+  await checkHoldRights(api, namespace, ways);
   const planned: PlannedHold[] = [];
   for (const request of requests) {
-    const { kind } = request;
-    const plan =
-      kind === 'preview'
-        ? await planPreview(api, namespace, request)
-        : await planTakeover(api, namespace, { ...request, kind });
+    const plan = await planHold(context, request);
     if (!request.skipPortChecking) await checkLocalPorts(plan);
     planned.push({ request, plan });
   }
   return planned;
+}
+
+function planHold({ api, namespace, session }: HoldContext, request: HoldRequest): Promise<TakeoverPlan> {
+  const { kind, mode, match } = request;
+  if (kind === 'preview') return planPreview(api, namespace, request);
+  const wanted = { ...request, kind, scale: mode === 'scale' };
+  if (mode === 'manual' && match.kind === 'header') return planManual(api, namespace, wanted, match, session);
+  return planTakeover(api, namespace, wanted);
 }
 
 async function checkLocalPorts({ ports }: TakeoverPlan): Promise<void> {
@@ -104,17 +114,17 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
   const step = (state: 'started' | 'waiting' | 'done' | 'failed', text: string, ms?: number): void =>
     emit({ type: 'step', id: service, state, text, ...(ms === undefined ? {} : { ms }) });
   const started = performance.now();
-  const text = plan.joins
-    ? `joining the agent of ${service}`
-    : `${kind === 'preview' ? 'making' : 'taking'} ${service}${kind === 'preview' ? '' : ' over'}`;
+  const text = whatFor(plan);
   step('started', text);
-  const rules = rulesOf(plan, request.match);
-  const mark = request.match.kind === 'header' ? `${request.match.name}: ${request.match.value}` : null;
+  // What comes to a labelled pod is for the laptop: the mark decided before.
+  const rules = rulesOf(plan, plan.manual ? { kind: 'all' } : request.match);
+  const mark = markOf(plan, request.match);
   const held = { service, reason: `${kind}: ${mark ?? 'all requests'}` };
   const link = new IngressLink({
     api,
     namespace,
     service,
+    agent: plan.manual?.agent,
     linkPort: plan.linkPort,
     session,
     version,
@@ -136,7 +146,7 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
     // First, or it would take again what is being given back.
     keeping.abort();
     uncount?.();
-    releasing ??= moving.then(() => giveUp(context, plan, link));
+    releasing ??= moving.then(() => giveUp(context, plan, link, request.recoverWaitMs));
     return releasing;
   };
   let [linked, applied] = [false, false];
@@ -146,9 +156,8 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
   };
   try {
     // The agent of a Service that is taken already is there. Else the link comes before the callers: its rules are the claim on the agent.
-    const apply = kind === 'preview' ? applyPreview : applyTakeover;
     if (!plan.joins)
-      await apply(api, plan, {
+      await applyPlan(api, plan, {
         ...context.placement,
         owner,
         code: readFileSync(asset('agent.mjs'), 'utf8'),
@@ -160,6 +169,11 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
       });
     applied = !plan.joins;
     if (!linked) await linkUp();
+    // Last: now somebody else answers.
+    if (plan.scaled) {
+      step('started', `scale ${plan.scaled.map(({ name }) => name).join(', ')} to 0`);
+      await scaleDown(api, namespace, plan.scaled, signal);
+    }
   } catch (error) {
     step('failed', text);
     uncount?.();
@@ -169,28 +183,47 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
     else await release().catch(() => undefined);
     throw known;
   }
-  void keepTaken(api, plan, {
-    owner,
-    signal: keeping.signal,
-    onKept: () =>
-      emit({ type: 'warning', message: `${service} was written by somebody (a redeploy?) and is taken again` }),
-    onLost: (reason, ended) => {
-      // There is no agent to come back to.
-      if (ended) link.close();
-      emit({ type: 'warning', message: `${service} is not kept any more: ${reason}` });
-    },
-  });
+  if (!plan.manual)
+    void keepTaken(api, plan, {
+      owner,
+      signal: keeping.signal,
+      onKept: () =>
+        emit({ type: 'warning', message: `${service} was written by somebody (a redeploy?) and is taken again` }),
+      onLost: (reason, ended) => {
+        // There is no agent to come back to.
+        if (ended) link.close();
+        emit({ type: 'warning', message: `${service} is not kept any more: ${reason}` });
+      },
+    });
   step('done', text, performance.now() - started);
   emit({
     type: 'holding',
     service,
     kind,
     mark,
+    ...(plan.manual ? { manual: true } : {}),
     ports: plan.ports.map(({ servicePort, local, protocol }) => ({ port: servicePort, local, protocol })),
     since: new Date().toISOString(),
   });
-  if (kind !== 'preview') moving = watchKept(context, plan, keeping.signal);
+  if (kind !== 'preview' && !plan.manual && !plan.scaled) moving = watchKept(context, plan, keeping.signal);
   return { plan, release };
+}
+
+function applyPlan(api: ClusterApi, plan: TakeoverPlan, options: ApplyOptions): Promise<void> {
+  if (plan.kind === 'preview') return applyPreview(api, plan, options);
+  return plan.manual ? applyManual(api, plan, options) : applyTakeover(api, plan, options);
+}
+
+function whatFor({ joins, kind, manual, service }: TakeoverPlan): string {
+  if (joins) return `joining the agent of ${service}`;
+  if (kind === 'preview') return `making ${service}`;
+  return manual ? `adding the endpoint ${markText(manual.mark)} to ${service}` : `taking ${service} over`;
+}
+
+/** `VERSION: anna`, or the label of a manual mesh; null: everything. */
+function markOf({ manual }: TakeoverPlan, match: Match): string | null {
+  if (manual) return markText(manual.mark);
+  return match.kind === 'header' ? `${match.name}: ${match.value}` : null;
 }
 
 /** Two ports of the Service with one target port are one rule. */
@@ -203,39 +236,4 @@ function rulesOf({ ports }: TakeoverPlan, match: Match): (Rule & { readonly loca
     local,
   }));
   return [...new Map(rules.map((rule) => [rule.id, rule])).values()];
-}
-
-async function giveUp(
-  { api, namespace, emit, session, version }: HoldContext,
-  { service, kind }: TakeoverPlan,
-  link: IngressLink,
-): Promise<void> {
-  const others = await link.leave().catch(() => undefined);
-  if (others !== undefined && others.length > 0) {
-    const remaining = others.map(holderName).join(', ');
-    link.close();
-    emit({ type: 'released', service, kind, restored: false, remaining });
-    return;
-  }
-  const onStep = (text: string): void => emit({ type: 'step', id: service, state: 'started', text });
-  try {
-    // Nobody could be asked: `recover` decides by what the agent says, and waits for nobody who is alive.
-    if (others === undefined) await recoverService(api, namespace, service, { session, version });
-    else await restoreService(api, namespace, service, { onStep, onReturned: () => link.retire() });
-    emit({ type: 'released', service, kind, restored: true });
-  } catch (error) {
-    throw new KtError(
-      'SERVICE_NOT_RESTORED',
-      `${service} is not ${kind === 'preview' ? 'removed' : 'given back'} yet: ${asKtError(error).message}`,
-      {
-        hint:
-          kind === 'preview'
-            ? `\`kt recover ${service}\` removes it`
-            : `it goes on answering from its original pods; \`kt recover ${service}\` gives it back`,
-        cause: error,
-      },
-    );
-  } finally {
-    link.close();
-  }
 }

@@ -11,7 +11,7 @@ import type { OwnListeners, Session } from '../session/session.ts';
 import { forwardListeners } from './forward.ts';
 import { type Held, type HoldContext, type HoldRequest, hold, type PlannedHold, planHolds } from './hold.ts';
 import { parseMark } from './mark.ts';
-import { recoverService } from './recover.ts';
+import { recoverByName, recoveredText } from './recover.ts';
 
 /** Ports that a form may ask about at once. */
 const PORTS_MAX = 64;
@@ -86,9 +86,7 @@ export function takeHoldActions(board: Board, holds: Holds, { api, namespace, ve
     return { service };
   });
   board.onAction('recover', async ({ service }) => {
-    const { outcome, by } = await recoverService(api, namespace, service, { version });
-    const text = outcome === 'held' ? `${service} is held by ${by ?? 'somebody'}` : `${service}: ${outcome}`;
-    return { lines: [text] };
+    return { lines: (await recoverByName(api, namespace, service, { version })).map(recoveredText) };
   });
   board.onAction('listening', async ({ ports }) => {
     const open = await Promise.all(ports.slice(0, PORTS_MAX).map(async (port) => ((await listens(port)) ? port : 0)));
@@ -133,6 +131,7 @@ export function takeForwardActions(board: Board, session: Session): () => Promis
 function requestOf(wish: HoldWish, planOnly = false): HoldRequest {
   return {
     kind: wish.kind,
+    mode: 'selector',
     target: wish.service,
     ports: parseExpose(wish.ports),
     match: wish.kind === 'mesh' ? parseMark(wish.mark ?? undefined) : { kind: 'all' },

@@ -59,13 +59,35 @@ export async function findSessions(): Promise<{ readonly path: string; readonly 
       try {
         return { path, status: await ask<SessionStatus>(path, { ask: 'status' }) };
       } catch (error) {
-        const cause = error instanceof KtError ? (error.cause as NodeJS.ErrnoException | undefined) : undefined;
-        if (cause?.code === 'ECONNREFUSED' && process.platform !== 'win32') rmSync(path, { force: true });
+        if (isLeftOver(error)) rmSync(path, { force: true });
         return undefined;
       }
     }),
   );
   return found.filter((one) => one !== undefined);
+}
+
+/** Nobody listens on it any more. A pipe of Windows goes with its process. */
+function isLeftOver(error: unknown): boolean {
+  const cause = error instanceof KtError ? (error.cause as NodeJS.ErrnoException | undefined) : undefined;
+  return cause?.code === 'ECONNREFUSED' && process.platform !== 'win32';
+}
+
+/** Sockets of sessions that are gone, removed unless it is only a question. */
+export async function removeDeadSockets(dryRun: boolean): Promise<string[]> {
+  const looked = await Promise.all(
+    controlPaths().map(async (path) => {
+      try {
+        await ask(path, { ask: 'status' });
+        return [];
+      } catch (error) {
+        return isLeftOver(error) ? [path] : [];
+      }
+    }),
+  );
+  const dead = looked.flat();
+  if (!dryRun) for (const path of dead) rmSync(path, { force: true });
+  return dead;
 }
 
 /**

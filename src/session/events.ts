@@ -66,6 +66,8 @@ export type SessionEvent =
       readonly kind: HoldKind;
       /** `VERSION: anna`; null: all requests. */
       readonly mark: string | null;
+      /** The mark is a label of the agent's pod (`version=anna`): mesh in manual mode. */
+      readonly manual?: boolean;
       readonly ports: readonly { readonly port: number; readonly local: number; readonly protocol: 'TCP' | 'UDP' }[];
       readonly since: string;
     }

@@ -143,6 +143,11 @@ export class Registry {
       }));
   }
 
+  /** Somebody's laptop is there to take something. */
+  live(): boolean {
+    return [...this.#sessions.values()].some(({ links, rules }) => links > 0 && rules.length > 0);
+  }
+
   /** The live rule that wants this traffic. */
   match(port: number, protocol: 'TCP' | 'UDP', headers: HeaderLookup | undefined): Claim | undefined {
     for (const session of this.#sessions.values()) {

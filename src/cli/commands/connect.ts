@@ -2,6 +2,7 @@
 // ports meanwhile, and to go to another namespace.
 import { asKtError } from '../../errors.ts';
 import { watchNamespace } from '../../modes/birdseye/live.ts';
+import { repairExpired } from '../../modes/repair.ts';
 import { Holds, takeForwardActions, takeHoldActions } from '../../modes/session-actions.ts';
 import { Board } from '../../session/board.ts';
 import { Session } from '../../session/session.ts';
@@ -65,9 +66,10 @@ async function stay(
   });
   const ending = new AbortController();
   const session = await Session.open({ ...wanted, version, shared: true, board }, board.emit, signals.signal);
-  const inbound = inboundOf(session, wanted, version, ending.signal);
+  const inbound = inboundOf(session, wanted, version, { signal: ending.signal, skippable: signals.skippable });
   const holds = new Holds(inbound.context, inbound.guard);
   takeHoldActions(board, holds, inbound.context);
+  void repairExpired(inbound.context);
   const closeForwards = takeForwardActions(board, session);
   takeScreenActions(board, session, wanted, version);
   const unwatch = board.whileWatched(() =>

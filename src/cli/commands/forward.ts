@@ -1,5 +1,6 @@
 // `kt forward TARGET [PORTS…] …`: holds local ports that lead into the cluster, in a session of its own, until a signal or `kt stop`.
 import { forwardListeners } from '../../modes/forward.ts';
+import { repairExpired } from '../../modes/repair.ts';
 import { Session } from '../../session/session.ts';
 import { endSignals } from '../end-signals.ts';
 import { forwardSettings, forwardWords } from '../forward-options.ts';
@@ -13,6 +14,8 @@ export async function forward(args: Arguments, version: string): Promise<number>
     const wanted = sessionArguments(args);
     const listen = forwardListeners(forwardWords(args), forwardSettings(args), wanted.debug);
     const session = await Session.open({ ...wanted, version, shared: false, listen }, output.event, signals.signal);
+    const { api, namespace } = session.cluster;
+    void repairExpired({ api, namespace, version, emit: output.event });
     await session.close(await Promise.race([session.ended, signals.received]));
     return 0;
   } catch (error) {

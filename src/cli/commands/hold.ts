@@ -3,6 +3,7 @@ import type { TakeoverKind, TakeoverPlan } from '../../cluster/takeover/types.ts
 import { asKtError } from '../../errors.ts';
 import { watchNamespace } from '../../modes/birdseye/live.ts';
 import type { HoldContext, PlannedHold } from '../../modes/hold.ts';
+import { repairExpired } from '../../modes/repair.ts';
 import { Holds, takeHoldActions } from '../../modes/session-actions.ts';
 import { Board } from '../../session/board.ts';
 import { endSignals } from '../end-signals.ts';
@@ -20,11 +21,15 @@ async function run(args: Arguments, version: string, kind: TakeoverKind): Promis
   const output = outputOf(args);
   const signals = endSignals();
   const hush = new Hush(output);
-  const board = new Board(hush.event);
+  // A plan is one answer, not a session.
+  const board = new Board(args['plan'] === true ? () => undefined : hush.event);
   try {
     const requests = holdRequests(args, kind);
-    const inbound = await openInbound(sessionArguments(args), version, board, signals.signal);
+    // Here --mode says how the Service is held; a hold always has an agent.
+    const wanted = sessionArguments({ ...args, mode: 'agent' });
+    const inbound = await openInbound(wanted, version, board, signals);
     try {
+      if (args['plan'] !== true) await repairExpired(inbound.context);
       const holds = new Holds(inbound.context, inbound.guard);
       const planned = await holds.plan(requests);
       if (args['plan'] === true)

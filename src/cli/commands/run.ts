@@ -4,6 +4,7 @@ import { loadClusterConfig } from '../../cluster/config.ts';
 import { ClusterApi } from '../../cluster/rest.ts';
 import { KtError } from '../../errors.ts';
 import { type Held, type HoldRequest, hold, planHolds } from '../../modes/hold.ts';
+import { repairExpired } from '../../modes/repair.ts';
 import { runCommand } from '../../modes/run.ts';
 import { openWorkload, type WorkloadRequest } from '../../modes/workload/open.ts';
 import { Board } from '../../session/board.ts';
@@ -37,6 +38,7 @@ export async function runProgram(args: Arguments, version: string): Promise<numb
   };
   const command = commandOf(args);
   let session: Session | undefined;
+  let repairing: Promise<void> | undefined;
   let inbound: Inbound | undefined;
   let surroundings: Surroundings | undefined;
   const held: Held[] = [];
@@ -60,6 +62,8 @@ export async function runProgram(args: Arguments, version: string): Promise<numb
       const signals = endSignals();
       try {
         session = await Session.open({ ...wanted, version, shared: false }, quiet, signals.signal);
+        const { api, namespace } = session.cluster;
+        repairing = repairExpired({ api, namespace, version, emit: quiet });
         join = session.join;
       } finally {
         signals.dispose();
@@ -68,7 +72,7 @@ export async function runProgram(args: Arguments, version: string): Promise<numb
     if (requests.length > 0) {
       const signals = endSignals();
       try {
-        inbound = await openInbound(wanted, version, new Board(output.event), signals.signal);
+        inbound = await openInbound(wanted, version, new Board(output.event), signals);
         await holdForProgram(inbound, requests, held);
       } finally {
         signals.dispose();
@@ -84,12 +88,15 @@ export async function runProgram(args: Arguments, version: string): Promise<numb
     if (released.every(({ status }) => status === 'fulfilled')) inbound?.dismiss();
     inbound?.close();
     await surroundings?.close();
+    // A short program must not leave it half done: it needs the session.
+    await repairing;
     await session?.close('the program ended');
   }
 }
 
 /** Takes what the program is to serve; what was taken is in `held` also when a later one fails. */
 async function holdForProgram(inbound: Inbound, requests: readonly HoldRequest[], held: Held[]): Promise<void> {
+  await repairExpired(inbound.context);
   const planned = await planHolds(inbound.context, requests);
   inbound.guard();
   for (const one of planned) held.push(await hold(inbound.context, one));

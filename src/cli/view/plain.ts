@@ -3,6 +3,11 @@ import type { SessionEvent } from '../../session/events.ts';
 
 const time = (ms: number): string => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
+function comes(mark: string | null, manual = false): string {
+  if (mark === null) return 'all requests come';
+  return manual ? 'what your rules send to the pod with the label below comes' : 'requests with the header below come';
+}
+
 /** The lines of one event; none for what a terminal need not show. */
 export function plainLines(event: SessionEvent, verbose: boolean): string[] {
   switch (event.type) {
@@ -30,7 +35,7 @@ export function plainLines(event: SessionEvent, verbose: boolean): string[] {
       return verbose && event.state === 'retry' ? [`    next try: ${event.reason ?? ''}`] : [];
     case 'holding':
       return [
-        `${event.kind === 'preview' ? 'Previewing' : event.kind === 'mesh' ? 'Meshing' : 'Exchanging'} ${event.service}: ${event.mark === null ? 'all requests come' : 'requests with the header below come'} to this laptop`,
+        `${event.kind === 'preview' ? 'Previewing' : event.kind === 'mesh' ? 'Meshing' : 'Exchanging'} ${event.service}: ${comes(event.mark, event.manual)} to this laptop`,
         ...(event.mark === null ? [] : [`  ${event.mark}`]),
         ...event.ports.map(
           ({ port, local, protocol }) =>

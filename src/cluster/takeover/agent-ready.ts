@@ -1,15 +1,25 @@
 // Waits until the ingress agent of a taken Service serves, and says why it does not yet, in the cluster's own words. Creates nothing.
-// Called by apply.ts and preview.ts, after they created the agent's Deployment.
+// Called by apply.ts, preview.ts and manual.ts, after they created the agent's Deployment.
 import { setTimeout as wait } from 'node:timers/promises';
 import { KtError } from '../../errors.ts';
 import { fatalReason, type Pod } from '../agent-lifecycle.ts';
 import { deploymentPath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
-import { nameFor } from './manifests.ts';
-import { agentPods, find, isReady } from './objects.ts';
+import { serviceAgent } from './manifests.ts';
+import { find, isReady, podsOf } from './objects.ts';
+import type { AgentIdentity } from './types.ts';
 
 /** Milliseconds between looks at the agent: it takes a second to be ready. */
 const POLL_MS = 150;
+
+interface AwaitedAgent {
+  readonly namespace: string;
+  readonly service: string;
+  /** The Service's own where none is named. */
+  readonly agent?: AgentIdentity;
+  /** Ready, where nothing else is said. */
+  readonly isUp?: (pod: Pod) => boolean;
+}
 
 export interface AgentReadyOptions {
   readonly limitMs: number;
@@ -21,16 +31,16 @@ export interface AgentReadyOptions {
 /** Rejects with AGENT_START, AGENT_IMAGE or AGENT_REFUSED, each with the cluster's reason. */
 export async function waitForIngressAgent(
   api: ClusterApi,
-  { namespace, service }: { readonly namespace: string; readonly service: string },
+  { namespace, service, agent = serviceAgent(service), isUp = isReady }: AwaitedAgent,
   { signal, limitMs, onWaiting }: AgentReadyOptions,
 ): Promise<void> {
   const end = performance.now() + limitMs;
   let reason = 'its pod was not created yet';
   for (;;) {
-    const pods = await agentPods(api, namespace, service, signal);
-    if (pods.some(isReady)) return;
+    const pods = await podsOf(api, namespace, agent.labels, signal);
+    if (pods.some(isUp)) return;
     const [pod] = pods;
-    const now = pod ? waitingReason(pod) : await deploymentFault(api, namespace, service, signal);
+    const now = pod ? waitingReason(pod) : await deploymentFault(api, namespace, agent.deployment, signal);
     if (now !== undefined && now !== reason) {
       reason = now;
       onWaiting(now);
@@ -40,7 +50,7 @@ export async function waitForIngressAgent(
         'AGENT_START',
         `the agent of ${service} was not ready within ${Math.round(limitMs / 1000)} s: ${reason}`,
         {
-          hint: `kubectl -n ${namespace} describe deployment ${nameFor(service, 'ingress')}; --podCreationTimeout waits longer`,
+          hint: `kubectl -n ${namespace} describe deployment ${agent.deployment}; --podCreationTimeout waits longer`,
         },
       );
     await wait(POLL_MS, undefined, { signal });
@@ -62,7 +72,7 @@ function waitingReason(pod: Pod): string | undefined {
 async function deploymentFault(
   api: ClusterApi,
   namespace: string,
-  service: string,
+  name: string,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   interface Deployment {
@@ -70,7 +80,7 @@ async function deploymentFault(
       readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
     };
   }
-  const deployment = await find<Deployment>(api, deploymentPath(namespace, nameFor(service, 'ingress')), signal);
+  const deployment = await find<Deployment>(api, deploymentPath(namespace, name), signal);
   const fault = deployment?.status?.conditions?.find(
     ({ type, status }) => type === 'ReplicaFailure' && status === 'True',
   );

@@ -18,6 +18,8 @@ const JournalSchema = v.object({
   selector: v.record(v.string(), v.string()),
   listens: v.array(ListenPortSchema),
   linkPort: v.number(),
+  /** Deployments that were scaled to no pods, and back to what. */
+  scaled: v.exactOptional(v.array(v.object({ name: v.string(), replicas: v.number() }))),
   /** Who took it first, from where, with which kt. Others may have joined since: the agent knows. */
   user: v.string(),
   host: v.string(),
@@ -33,12 +35,28 @@ export const encodeJournal = (journal: Journal): string => JSON.stringify(journa
 
 /** Of a take-over that begins now; `selector` is what will be restored. */
 export function newJournal(
-  { kind, listens, linkPort }: Pick<TakeoverPlan, 'kind' | 'listens' | 'linkPort'>,
+  { kind, listens, linkPort, scaled }: Pick<TakeoverPlan, 'kind' | 'listens' | 'linkPort' | 'scaled'>,
   owner: TakeoverOwner,
   selector: Readonly<Record<string, string>>,
 ): string {
   const at = new Date().toISOString();
-  return encodeJournal({ v: 1, kind, selector: { ...selector }, listens: [...listens], linkPort, ...owner, at });
+  const more = scaled === undefined ? {} : { scaled: [...scaled] };
+  return encodeJournal({
+    v: 1,
+    kind,
+    selector: { ...selector },
+    listens: [...listens],
+    linkPort,
+    ...more,
+    ...owner,
+    at,
+  });
+}
+
+/** The merge patch after which restoring scales nothing. */
+export function withoutScaled({ metadata: { resourceVersion } }: ServiceObject, journal: Journal): object {
+  const { scaled: _, ...rest } = journal;
+  return { metadata: { resourceVersion, annotations: { [JOURNAL_ANNOTATION]: encodeJournal(rest) } } };
 }
 
 /** undefined: the Service is not taken. A journal that can't be read (a newer kt) is 'unreadable'. */

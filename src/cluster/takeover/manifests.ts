@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { holderName } from '../../netstack/link/control.codec.ts';
 import { type AgentPlacement, agentPodSpec } from '../agent-pod.ts';
 import {
+  type AgentIdentity,
   JOURNAL_ANNOTATION,
   LABEL_SERVICE,
   listenersOf,
@@ -16,11 +17,13 @@ import {
 const NAME_MAX = 63;
 /** Seconds from SIGTERM to SIGKILL: the agent drains for 25 s at most. */
 const GRACE_S = 30;
+/** The mark of a manual agent's pods, on their Deployment. */
+export const MARK_ANNOTATION = 'kt/mark';
 /** Below it a process without rights can't listen, unless the pod says so. */
 const PRIVILEGED_BELOW = 1024;
 
 /** `orders-kt-origin`; a name that gets too long is cut and keeps a part of its digest. */
-export function nameFor(service: string, suffix: 'origin' | 'ingress'): string {
+export function nameFor(service: string, suffix: string): string {
   const name = `${service}-kt-${suffix}`;
   if (name.length <= NAME_MAX) return name;
   const digest = createHash('sha256').update(service).digest('hex').slice(0, 8);
@@ -36,6 +39,17 @@ export const agentLabels = (service: string): Record<string, string> => ({
 /** The keys of the Service's selector with a value that only the agent's pods have (selector.ts says why). */
 const chosenBy = (service: string, { spec }: ServiceObject): Record<string, string> =>
   Object.fromEntries(Object.keys(spec.selector ?? {}).map((key) => [key, nameFor(service, 'ingress')]));
+/** Of a taken Service and of a preview. */
+export const serviceAgent = (service: string): AgentIdentity => ({
+  deployment: nameFor(service, 'ingress'),
+  labels: agentLabels(service),
+});
+
+/** Of one session's mesh in manual mode. */
+export const manualAgent = (service: string, session: string): AgentIdentity => ({
+  deployment: nameFor(service, `manual-${session}`),
+  labels: { 'kt/role': 'manual', [LABEL_SERVICE]: service, 'kt/session': session },
+});
 
 interface ObjectMetadata {
   readonly name: string;
@@ -109,15 +123,25 @@ export interface IngressDeploymentOptions extends AgentPlacement {
 
 export function ingressDeployment(plan: TakeoverPlan, owner: TakeoverOwner, options: IngressDeploymentOptions): object {
   const listeners = listenersOf(plan.listens);
-  const config = { service: plan.service, origin: options.origin, healthPort: plan.healthPort, listeners };
+  const { manual, healthPort } = plan;
+  const { deployment: name, labels: agent } = manual?.agent ?? serviceAgent(plan.service);
+  const config = {
+    service: plan.service,
+    origin: options.origin,
+    healthPort,
+    listeners,
+    ...(manual ? { standby: true } : {}),
+  };
   // A named target port is looked up by its name in each pod.
   const named = plan.listens.filter(({ targetName }) => targetName !== undefined);
   const unique = new Map(named.map((port) => [port.targetName, port]));
   const labels = {
     'app.kubernetes.io/name': 'kt-agent',
     'sidecar.istio.io/inject': 'false',
-    ...chosenBy(plan.service, plan.original),
-    ...agentLabels(plan.service),
+    ...(manual
+      ? { ...plan.original.spec.selector, [manual.mark.name]: manual.mark.value }
+      : chosenBy(plan.service, plan.original)),
+    ...agent,
   };
   const spec = agentPodSpec({
     ...options,
@@ -129,20 +153,26 @@ export function ingressDeployment(plan: TakeoverPlan, owner: TakeoverOwner, opti
       containerPort: listen,
       protocol,
     })),
-    readinessProbe: { httpGet: { path: '/', port: plan.healthPort }, periodSeconds: 1, failureThreshold: 2 },
+    readinessProbe: { httpGet: { path: '/', port: healthPort }, periodSeconds: 1, failureThreshold: 2 },
+    // It is ready only while a laptop is there; that its program runs is asked apart.
+    ...(manual
+      ? { startupProbe: { httpGet: { path: '/started', port: healthPort }, periodSeconds: 1, failureThreshold: 60 } }
+      : {}),
     // Safe and allowed at every level of Pod Security, yet some policy engines forbid any sysctl: only where it is needed.
     ...(listeners.some(({ port }) => port < PRIVILEGED_BELOW)
       ? { sysctls: [{ name: 'net.ipv4.ip_unprivileged_port_start', value: '0' }] }
       : {}),
   });
+  const made = metadata(plan, owner, 'ingress');
+  const notes = manual && { [MARK_ANNOTATION]: `${manual.mark.name}=${manual.mark.value}` };
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
-    metadata: metadata(plan, owner, 'ingress'),
+    metadata: { ...made, name, labels: { ...made.labels, ...agent }, annotations: { ...made.annotations, ...notes } },
     spec: {
       replicas: 1,
       revisionHistoryLimit: 0,
-      selector: { matchLabels: agentLabels(plan.service) },
+      selector: { matchLabels: agent },
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
       template: {
         metadata: { labels, annotations: { 'sidecar.istio.io/inject': 'false', 'linkerd.io/inject': 'disabled' } },

@@ -1,11 +1,12 @@
 // Reads what a take-over has to know of the namespace: the Service that a target means, its pods, and the agent's pods.
 // Changes nothing. Called by plan.ts, apply.ts, restore.ts and the modes.
-import { KtError } from '../../errors.ts';
+import { asKtError, KtError } from '../../errors.ts';
 import type { Pod } from '../agent-lifecycle.ts';
 import { deploymentPath, podPath, servicePath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
 import { statusCode } from '../status.ts';
-import { LABEL_SERVICE, type ServiceObject } from './types.ts';
+import { agentLabels } from './manifests.ts';
+import type { ServiceObject } from './types.ts';
 
 export interface OwnerReference {
   readonly kind: string;
@@ -49,6 +50,21 @@ export async function list<T>(
   return items;
 }
 
+/** null: the user may not list them. */
+export async function listIfAllowed<T>(
+  api: ClusterApi,
+  path: string,
+  labelSelector?: string,
+  signal?: AbortSignal,
+): Promise<T[] | null> {
+  try {
+    return await list<T>(api, path, labelSelector, signal);
+  } catch (error) {
+    if (asKtError(error).code === 'RIGHTS_MISSING') return null;
+    throw error;
+  }
+}
+
 export const selectorText = (selector: Readonly<Record<string, string>>): string =>
   Object.entries(selector)
     .map(([key, value]) => `${key}=${value}`)
@@ -64,16 +80,20 @@ export function selects(
 }
 
 /** Pods of a taken Service's agent, newest first. */
-export async function agentPods(
+export const agentPods = (api: ClusterApi, namespace: string, service: string, signal?: AbortSignal): Promise<Pod[]> =>
+  podsOf(api, namespace, agentLabels(service), signal);
+
+/** Pods with these labels, newest first. */
+export async function podsOf(
   api: ClusterApi,
   namespace: string,
-  service: string,
+  labels: Readonly<Record<string, string>>,
   signal?: AbortSignal,
 ): Promise<Pod[]> {
   const pods = await list<Pod & { metadata: { creationTimestamp?: string } }>(
     api,
     podPath(namespace),
-    `kt/role=ingress,${LABEL_SERVICE}=${service}`,
+    selectorText(labels),
     signal,
   );
   const made = (pod: { metadata: { creationTimestamp?: string } }): string => pod.metadata.creationTimestamp ?? '';
@@ -83,6 +103,10 @@ export async function agentPods(
 export const isReady = (pod: Pod): boolean =>
   pod.metadata.deletionTimestamp === undefined &&
   pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true;
+
+/** Its program runs, whether or not it takes callers. */
+export const isStarted = (pod: Pod): boolean =>
+  pod.metadata.deletionTimestamp === undefined && pod.status?.containerStatuses?.[0]?.started === true;
 
 const KINDS: Readonly<Record<string, 'service' | 'deployment' | 'pod'>> = {
   svc: 'service',

@@ -1,7 +1,6 @@
 // Plans a take-over: asks everything, refuses with the reason what can't be taken, changes nothing. `--plan` prints what comes out.
 // Carried out by apply.ts. Called by the modes exchange and mesh.
 import { KtError } from '../../errors.ts';
-import { checkAccess, forwardRights, missingRights, type Right } from '../access.ts';
 import { podPath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
 import { journalOf } from './journal.ts';
@@ -9,8 +8,9 @@ import { nameFor, ownerName } from './manifests.ts';
 import { list, type PodObject, resolveService, selectorText } from './objects.ts';
 import { freePorts, listenPorts, takenPorts } from './ports.ts';
 import { checkReplaceable } from './replace-pods.ts';
+import { planScale } from './scale.ts';
 import { selectorToAgent } from './selector.ts';
-import type { ServiceObject, Step, TakeoverKind, TakeoverPlan, WantedPort } from './types.ts';
+import type { ServiceObject, Step, TakeoverPlan, WantedPort } from './types.ts';
 
 export interface TakeoverRequest {
   readonly kind: 'exchange' | 'mesh';
@@ -19,41 +19,15 @@ export interface TakeoverRequest {
   /** Empty: all TCP ports. */
   readonly ports: readonly WantedPort[];
   readonly drain: boolean;
+  /** Exchange: its pods are scaled to none meanwhile. */
+  readonly scale?: boolean;
 }
 
-const RIGHTS: readonly Right[] = [
-  { verb: 'get', resource: 'services' },
-  { verb: 'create', resource: 'services' },
-  { verb: 'patch', resource: 'services' },
-  { verb: 'delete', resource: 'services' },
-  { verb: 'get', resource: 'pods' },
-  { verb: 'list', resource: 'pods' },
-  { verb: 'watch', resource: 'pods' },
-  { verb: 'get', resource: 'deployments', group: 'apps' },
-  { verb: 'create', resource: 'deployments', group: 'apps' },
-  { verb: 'delete', resource: 'deployments', group: 'apps' },
-];
-
-/** What these kinds need besides a port-forward. A preview changes nothing that is there. */
-export function takeoverRights(kinds: readonly TakeoverKind[]): readonly Right[] {
-  return kinds.every((kind) => kind === 'preview') ? RIGHTS.filter(({ verb }) => verb !== 'patch') : RIGHTS;
-}
-
-/** Rejects with RIGHTS_MISSING naming every verb that these kinds need. */
-export async function checkTakeoverRights(
-  api: ClusterApi,
-  namespace: string,
-  kinds: readonly TakeoverKind[],
-): Promise<void> {
-  const denied = await checkAccess(api, namespace, [...takeoverRights(kinds), ...(await forwardRights(api))]);
-  if (denied.length > 0) throw missingRights(namespace, denied);
-}
-
-/** After checkTakeoverRights. Rejects with SERVICE_NOT_FOUND, SERVICE_REFUSED, SERVICE_HELD or USAGE before anything was changed. */
+/** After checkHoldRights. Rejects with SERVICE_NOT_FOUND, SERVICE_REFUSED, SERVICE_HELD or USAGE before anything was changed. */
 export async function planTakeover(
   api: ClusterApi,
   namespace: string,
-  { kind, target, ports: wanted, drain }: TakeoverRequest,
+  { kind, target, ports: wanted, drain, scale = false }: TakeoverRequest,
 ): Promise<TakeoverPlan> {
   const original = await resolveService(api, namespace, target);
   const { name } = original.metadata;
@@ -66,19 +40,30 @@ export async function planTakeover(
   const selector = journal?.selector ?? original.spec.selector ?? {};
   if (drain) await checkReplaceable(api, namespace, name, selector);
   const { linkPort, healthPort } = freePorts(listens);
+  const ports = takenPorts(name, listens, wanted);
+  if (scale && journal)
+    throw new KtError(
+      'SERVICE_HELD',
+      `${name} is held already: --mode scale would take the pods from the others on it`,
+      {
+        hint: 'join it without --mode scale, or wait until it is given back',
+      },
+    );
+  const scaling = scale ? await planScale(api, namespace, original) : undefined;
   const plan = {
     kind,
     namespace,
     service: name,
     original,
     selector,
-    ports: takenPorts(name, listens, wanted),
+    ports,
     listens,
     linkPort: journal?.linkPort ?? linkPort,
     healthPort,
     joins: journal !== undefined,
-    drain,
-    warnings: warnings(original, pods),
+    drain: drain && !scale,
+    warnings: [...warnings(original, pods), ...(scaling?.warnings ?? [])],
+    ...(scaling ? { scaled: scaling.scaled } : {}),
   };
   return { ...plan, steps: [...(plan.joins ? [] : stepsOf(plan)), ...(drain ? [DRAIN_STEP] : [])] };
 }
@@ -150,11 +135,8 @@ function stepsOf({
   service,
   kind,
   original,
-}: {
-  service: string;
-  kind: TakeoverKind;
-  original: ServiceObject;
-}): Step[] {
+  scaled = [],
+}: Pick<TakeoverPlan, 'service' | 'kind' | 'original' | 'scaled'>): Step[] {
   const [origin, ingress] = [nameFor(service, 'origin'), nameFor(service, 'ingress')];
   const selector = selectorText(selectorToAgent(service, original.spec.selector ?? {}));
   return [
@@ -167,5 +149,9 @@ function stepsOf({
       text: `patch service/${service}: selector → ${selector}, annotation kt/journal (${kind})`,
       undo: `patch service/${service}: the original selector, no annotation`,
     },
+    ...scaled.map(({ name, replicas }) => ({
+      text: `scale deployment/${name}: ${replicas} → 0`,
+      undo: `scale deployment/${name}: 0 → ${replicas}, and wait until its pods are ready`,
+    })),
   ];
 }

@@ -6,11 +6,12 @@ import { deploymentPath, endpointSlicesPath, servicePath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
 import { statusCode } from '../status.ts';
 import { journalOf } from './journal.ts';
-import { nameFor } from './manifests.ts';
-import { agentPods, find, list } from './objects.ts';
+import { agentLabels, nameFor } from './manifests.ts';
+import { agentPods, find, list, podsOf } from './objects.ts';
 import { returnPods } from './replace-pods.ts';
+import { scaleBack, waitForReplicas } from './scale.ts';
 import { leadsToAgent, ownSelector, replaceSelector, type Selector } from './selector.ts';
-import { ENDING_ANNOTATION, JOURNAL_ANNOTATION, type ServiceObject } from './types.ts';
+import { type AgentIdentity, ENDING_ANNOTATION, JOURNAL_ANNOTATION, type ServiceObject } from './types.ts';
 import { patchService, writeService } from './write-service.ts';
 
 /** Milliseconds for the original pods to be the Service's endpoints again; the controller needs some 100. */
@@ -19,11 +20,15 @@ const ENDPOINTS_MS = 10_000;
 const SETTLE_MS = 1_200;
 /** Milliseconds for the agent's pods to drain and end; they have 30 s. */
 const DRAIN_MS = 35_000;
+/** Milliseconds for the pods of --mode scale to be ready again: as kt-connect's --recoverWaitTime. */
+export const REPLICAS_MS = 120_000;
 const POLL_MS = 200;
 /** Writes of keepers that were on their way when the origin was marked: one for each developer on the Service. */
 const KEEPERS_MAX = 8;
 
 export interface RestoreOptions {
+  /** Its pods were scaled back already. */
+  readonly scaledBack?: boolean;
   readonly onStep?: (text: string) => void;
   /** Called as soon as callers go to the original pods again, while the agent is still there. Its failure only makes the agent wait longer. */
   readonly onReturned?: () => Promise<void>;
@@ -34,13 +39,20 @@ export async function restoreService(
   api: ClusterApi,
   namespace: string,
   service: string,
-  { onStep, onReturned }: RestoreOptions = {},
+  { onStep, onReturned, scaledBack = false }: RestoreOptions = {},
 ): Promise<boolean> {
   const current = await find<ServiceObject>(api, servicePath(namespace, service));
   if (current && isPreview(current)) {
     onStep?.(`delete service/${service} and deployment/${nameFor(service, 'ingress')}`);
     await removePreview(api, namespace, current, onReturned);
     return true;
+  }
+  const journal = current && journalOf(current);
+  if (journal !== undefined && journal !== 'unreadable' && journal.scaled && !scaledBack) {
+    onStep?.(`scale ${journal.scaled.map(({ name, replicas }) => `${name} to ${replicas}`).join(', ')}`);
+    await scaleBack(api, namespace, journal.scaled);
+    // The agent answers until the pods do.
+    await waitForReplicas(api, namespace, journal.scaled, { limitMs: REPLICAS_MS });
   }
   const remains = await findRemains(api, namespace, service);
   if (remains.origin !== undefined) await markEnding(api, namespace, service);
@@ -166,9 +178,21 @@ export async function removeLeftovers(
   const { origin, deployment } = remains ?? (await findRemains(api, namespace, service));
   await returnPods(api, namespace, service);
   if (deployment !== undefined) await remove(api, deploymentPath(namespace, nameFor(service, 'ingress')), deployment);
-  const end = performance.now() + DRAIN_MS;
-  while (performance.now() < end && (await agentPods(api, namespace, service)).length > 0) await wait(POLL_MS);
+  await podsGone(api, namespace, agentLabels(service));
   if (origin !== undefined) await remove(api, servicePath(namespace, nameFor(service, 'origin')), origin);
+}
+
+/** Deletes an agent that is no Service's (a labelled endpoint) and waits while its pods drain. */
+export async function removeAgent(api: ClusterApi, namespace: string, agent: AgentIdentity): Promise<void> {
+  const path = deploymentPath(namespace, agent.deployment);
+  const uid = (await find<ServiceObject>(api, path))?.metadata.uid;
+  if (uid !== undefined) await remove(api, path, uid);
+  await podsGone(api, namespace, agent.labels);
+}
+
+async function podsGone(api: ClusterApi, namespace: string, labels: AgentIdentity['labels']): Promise<void> {
+  const end = performance.now() + DRAIN_MS;
+  while (performance.now() < end && (await podsOf(api, namespace, labels)).length > 0) await wait(POLL_MS);
 }
 
 /** Only that one; another one of the same name stays (409). */

@@ -73,6 +73,24 @@ export interface TakeoverOwner {
   readonly version: string;
 }
 
+/** Which agent: its Deployment, and the labels of its pods. */
+export interface AgentIdentity {
+  readonly deployment: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** A mark as a label of a pod: mesh in manual mode. */
+export interface MarkLabel {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** A Deployment whose pods are gone while the laptop has the Service, and how many there were. */
+export interface ScaledWorkload {
+  readonly name: string;
+  readonly replicas: number;
+}
+
 /** What is done to the cluster, and how it is undone: as --plan shows it. */
 export interface Step {
   readonly text: string;
@@ -97,6 +115,10 @@ export interface TakeoverPlan {
   readonly joins: boolean;
   /** Original pods to which callers keep connections are replaced. */
   readonly drain: boolean;
+  /** Scaled to no pods while it is held. */
+  readonly scaled?: readonly ScaledWorkload[];
+  /** Mesh in manual mode: the Service stays as it is, and the agent is a pod of its own. */
+  readonly manual?: { readonly mark: MarkLabel; readonly agent: AgentIdentity };
   readonly steps: readonly Step[];
   /** What the user should know before. */
   readonly warnings: readonly string[];

@@ -1,15 +1,16 @@
 // The namespace as `kt birdseye` tells it, kept true by watches and told as differences, for views. Only reads. Runs while somebody looks.
 // What a line says is overview.ts's; this only knows when to look again. Called by the commands that hold a session.
-import { endpointSlicesPath, podPath, servicePath } from '../../cluster/paths.ts';
+import { deploymentPath, endpointSlicesPath, podPath, servicePath } from '../../cluster/paths.ts';
 import type { ClusterApi } from '../../cluster/rest.ts';
 import { journalOf } from '../../cluster/takeover/journal.ts';
+import { MANUAL } from '../../cluster/takeover/manual.ts';
 import { list } from '../../cluster/takeover/objects.ts';
 import type { ServiceObject } from '../../cluster/takeover/types.ts';
 import { watchList } from '../../cluster/watch.ts';
 import { asKtError } from '../../errors.ts';
 import type { EventSink, SessionEvent } from '../../session/events.ts';
 import type { Connector } from '../../session/overview.ts';
-import { KT_CONNECT_LABEL, ktConnectConnectors, type PodTrace } from './kt-connect.ts';
+import { KT_CONNECT_LABEL, ktConnectConnectors, type PodTrace } from '../kt-connect/traces.ts';
 import {
   type Asked,
   askAgents,
@@ -18,6 +19,7 @@ import {
   type EndpointSlice,
   isHelper,
   lineOf,
+  type ManualTrace,
   runs,
 } from './overview.ts';
 
@@ -54,6 +56,7 @@ class Live {
   #holders = new Map<string, Asked>();
   #journals = '';
   #foreign: PodTrace[] | null = null;
+  #manual: ManualTrace[] = [];
   #connected: Connector[] | null = null;
   #connectedTold = '';
   #timer: NodeJS.Timeout | undefined;
@@ -114,9 +117,14 @@ class Live {
     const { signal } = this.#ended;
     const pods = async (selector: string): Promise<PodTrace[] | null> =>
       list<PodTrace>(this.#api, podPath(this.#namespace), selector, signal).catch(() => null);
-    const [egress, foreign] = await Promise.all([pods('kt/role=egress'), pods(KT_CONNECT_LABEL)]);
+    const [egress, foreign, manual] = await Promise.all([
+      pods('kt/role=egress'),
+      pods(KT_CONNECT_LABEL),
+      list<ManualTrace>(this.#api, deploymentPath(this.#namespace), MANUAL, signal).catch(() => []),
+    ]);
     if (signal.aborted) return;
     this.#foreign = foreign;
+    this.#manual = manual;
     this.#connected = egress && [
       ...egress.filter(runs).map(connectorOf),
       ...ktConnectConnectors((foreign ?? []).filter(runs)),
@@ -152,7 +160,8 @@ class Live {
       ready: this.#slicesSeen ? countReady([...this.#slices.values()]) : null,
       holders: this.#holders,
       foreign: this.#foreign,
-      now: Date.now(),
+      manual: this.#manual,
+      now: this.#api.now(),
     };
     const gone = new Set(this.#told.keys());
     const changed = [];

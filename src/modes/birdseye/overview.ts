@@ -1,12 +1,13 @@
 // The mode `birdseye`: what a namespace has and who has what of it. Only reads: lists Services, endpoints and pods, and asks the ingress
 // agents over a port-forward who holds them now. What may not be read, or is not answered in time, is said so instead.
 // Called by cli/commands/birdseye.ts.
-import { endpointSlicesPath, podPath, servicePath } from '../../cluster/paths.ts';
+import { deploymentPath, endpointSlicesPath, podPath, servicePath } from '../../cluster/paths.ts';
 import type { ClusterApi } from '../../cluster/rest.ts';
 import { type Journal, journalOf } from '../../cluster/takeover/journal.ts';
-import { nameFor } from '../../cluster/takeover/manifests.ts';
-import { list } from '../../cluster/takeover/objects.ts';
-import type { ServiceObject } from '../../cluster/takeover/types.ts';
+import { MARK_ANNOTATION, nameFor } from '../../cluster/takeover/manifests.ts';
+import { MANUAL } from '../../cluster/takeover/manual.ts';
+import { list, listIfAllowed } from '../../cluster/takeover/objects.ts';
+import { LABEL_SERVICE, type ServiceObject } from '../../cluster/takeover/types.ts';
 import { asKtError } from '../../errors.ts';
 import type { Holder } from '../../netstack/link/control.codec.ts';
 import { IngressLink } from '../../session/inbound/ingress-link.ts';
@@ -17,12 +18,18 @@ import {
   ktConnectConnectors,
   ktConnectState,
   type PodTrace,
-} from './kt-connect.ts';
+} from '../kt-connect/traces.ts';
 
 /** Milliseconds for an agent's answer; longer would make an overview a wait. */
 const ASK_MS = 2_000;
 /** Agents that are asked at once: each is a TLS connection to the API server. */
 const ASKED_AT_ONCE = 8;
+
+/** The Deployment of a labelled endpoint. */
+export interface ManualTrace {
+  readonly metadata: PodTrace['metadata'];
+  readonly status?: { readonly readyReplicas?: number };
+}
 
 export interface EndpointSlice {
   readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> };
@@ -39,33 +46,25 @@ export async function birdseye(
   version: string,
   signal: AbortSignal,
 ): Promise<Overview> {
-  const [services, slices, egress, foreign] = await Promise.all([
+  const [services, slices, egress, foreign, manual] = await Promise.all([
     list<ServiceObject>(api, servicePath(namespace), undefined, signal),
-    unlessForbidden(list<EndpointSlice>(api, endpointSlicesPath(namespace), undefined, signal)),
-    unlessForbidden(list<PodTrace>(api, podPath(namespace), 'kt/role=egress', signal)),
-    unlessForbidden(list<PodTrace>(api, podPath(namespace), KT_CONNECT_LABEL, signal)),
+    listIfAllowed<EndpointSlice>(api, endpointSlicesPath(namespace), undefined, signal),
+    listIfAllowed<PodTrace>(api, podPath(namespace), 'kt/role=egress', signal),
+    listIfAllowed<PodTrace>(api, podPath(namespace), KT_CONNECT_LABEL, signal),
+    listIfAllowed<ManualTrace>(api, deploymentPath(namespace), MANUAL, signal),
   ]);
   const ready = slices && countReady(slices);
   const own = services.filter((service) => !isHelper(service));
   const holders = await askAgents(api, namespace, version, own, signal);
-  const now = Date.now();
+  const now = api.now();
   return {
     namespace,
-    services: own.map((service) => lineOf(service, { ready, holders, foreign, now })),
+    services: own.map((service) => lineOf(service, { ready, holders, foreign, manual: manual ?? [], now })),
     connected: egress && [
       ...egress.filter(runs).map(connectorOf),
       ...ktConnectConnectors((foreign ?? []).filter(runs)),
     ],
   };
-}
-
-async function unlessForbidden<T>(listing: Promise<T[]>): Promise<T[] | null> {
-  try {
-    return await listing;
-  } catch (error) {
-    if (asKtError(error).code === 'RIGHTS_MISSING') return null;
-    throw error;
-  }
 }
 
 export const runs = ({ metadata, status }: PodTrace): boolean =>
@@ -143,10 +142,11 @@ interface Facts {
   readonly ready: ReadonlyMap<string, number> | null;
   readonly holders: ReadonlyMap<string, Asked>;
   readonly foreign: readonly PodTrace[] | null;
+  readonly manual: readonly ManualTrace[];
   readonly now: number;
 }
 
-export function lineOf(service: ServiceObject, { ready, holders, foreign, now }: Facts): ServiceLine {
+export function lineOf(service: ServiceObject, { ready, holders, foreign, manual, now }: Facts): ServiceLine {
   const { name } = service.metadata;
   const { spec } = service;
   const journal = journalOf(service);
@@ -163,7 +163,7 @@ export function lineOf(service: ServiceObject, { ready, holders, foreign, now }:
     ready: ready && !external ? (ready.get(name) ?? 0) : null,
     originReady: ready && hasOrigin(journal) ? (ready.get(nameFor(name, 'origin')) ?? 0) : null,
     ...(journal === undefined
-      ? stateWithoutJournal(service, foreign, now)
+      ? (manualState(name, manual) ?? stateWithoutJournal(service, foreign, now))
       : stateOf(name, journal, holders.get(name), now)),
   };
 }
@@ -173,6 +173,19 @@ const hasOrigin = (journal: Journal | 'unreadable' | undefined): boolean =>
   journal !== undefined && (journal === 'unreadable' || journal.kind !== 'preview');
 
 type State = Pick<ServiceLine, 'state' | 'by' | 'notes'>;
+
+/** Mesh in manual mode: its pods are ready while their laptops are there. */
+function manualState(service: string, all: readonly ManualTrace[]): State | undefined {
+  const mine = all.filter(({ metadata }) => metadata.labels?.[LABEL_SERVICE] === service);
+  if (mine.length === 0) return undefined;
+  const by = mine.map(({ metadata: { annotations, creationTimestamp }, status }): ServiceUser => {
+    const mark = `${annotations?.[MARK_ANNOTATION] ?? '?'} (manual)`;
+    const live = (status?.readyReplicas ?? 0) > 0;
+    const { 'kt/user': user = 'unknown', 'kt/host': host = null } = annotations ?? {};
+    return { user, host, mark, since: creationTimestamp ?? null, live, tool: 'kt' };
+  });
+  return { state: 'meshed', by, notes: [] };
+}
 
 function stateWithoutJournal(service: ServiceObject, foreign: readonly PodTrace[] | null, now: number): State {
   const { annotations = {}, labels } = service.metadata;

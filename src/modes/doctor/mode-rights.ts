@@ -1,7 +1,7 @@
 // Which rights each mode of kt asks for, gathered from the modes themselves: no verb is listed here that a mode does not check.
 // Called by checks/rights.ts, rbac.ts and the rights matrix of test/e2e.
 import { CREATE_FORWARD, GET_FORWARD, type Right } from '../../cluster/access.ts';
-import { takeoverRights } from '../../cluster/takeover/plan.ts';
+import { holdRights } from '../../cluster/takeover/rights.ts';
 import { AGENT_RIGHTS, AGENTLESS_RIGHTS } from '../../session/reach.ts';
 
 export interface ModeRights {
@@ -18,9 +18,9 @@ export function modeRights(forward: readonly Right[]): Readonly<Record<string, M
   return {
     connect: { needs: [...AGENT_RIGHTS, ...forward], does: 'connect, run, forward, through an agent' },
     agentless: { needs: [...AGENTLESS_RIGHTS, ...forward], does: 'connect, run, forward, without an agent' },
-    exchange: { needs: [...takeoverRights(['exchange']), ...forward], does: 'exchange' },
-    mesh: { needs: [...takeoverRights(['mesh']), ...forward], does: 'mesh' },
-    preview: { needs: [...takeoverRights(['preview']), ...forward], does: 'preview' },
+    exchange: { needs: [...holdRights(['selector']), ...forward], does: 'exchange' },
+    mesh: { needs: [...holdRights(['selector']), ...forward], does: 'mesh' },
+    preview: { needs: [...holdRights(['preview']), ...forward], does: 'preview' },
     birdseye: { needs: [LIST_SERVICES], does: 'birdseye' },
   };
 }

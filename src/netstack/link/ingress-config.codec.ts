@@ -17,6 +17,8 @@ export interface IngressConfig {
   /** Answers HTTP 200 once everything listens: the readiness probe's port. Not one of `listeners`. */
   readonly healthPort: number;
   readonly listeners: readonly IngressListener[];
+  /** One more endpoint beside the original pods (mesh in manual mode): ready only while a laptop is there. */
+  readonly standby?: boolean;
 }
 
 const isPort = (value: unknown): value is number =>
@@ -31,12 +33,12 @@ export function parseIngressConfig(text: string): IngressConfig {
   } catch (cause) {
     throw new KtError('LINK_PROTOCOL', 'the ingress configuration is not JSON', { cause });
   }
-  const { service, origin = null, healthPort, listeners } = value ?? {};
+  const { service, origin = null, healthPort, listeners, standby } = value ?? {};
   if (typeof service !== 'string' || !isPort(healthPort) || !Array.isArray(listeners)) throw fault('lacks a field');
   if (origin !== null && typeof origin !== 'string') throw fault("has an 'origin' that is no text");
   for (const { port, protocol, originPort } of listeners as IngressListener[]) {
     if (!isPort(port) || !isPort(originPort) || (protocol !== 'TCP' && protocol !== 'UDP'))
       throw fault('has a listener that is none');
   }
-  return { service, origin, healthPort, listeners };
+  return { service, origin, healthPort, listeners, standby: standby === true };
 }

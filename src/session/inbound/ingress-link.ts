@@ -3,7 +3,8 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { ClusterApi } from '../../cluster/rest.ts';
-import { agentPods, isReady } from '../../cluster/takeover/objects.ts';
+import { agentPods, isReady, isStarted, podsOf } from '../../cluster/takeover/objects.ts';
+import type { AgentIdentity } from '../../cluster/takeover/types.ts';
 import { openPortForward } from '../../cluster/upgrade.ts';
 import { asKtError, KtError } from '../../errors.ts';
 import {
@@ -30,6 +31,8 @@ export interface IngressLinkOptions {
   readonly api: ClusterApi;
   readonly namespace: string;
   readonly service: string;
+  /** Another agent than the Service's own: mesh in manual mode. */
+  readonly agent?: AgentIdentity | undefined;
   readonly linkPort: number;
   readonly session: string;
   readonly version: string;
@@ -144,7 +147,11 @@ export class IngressLink {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(ATTEMPT_MS)]);
     const { api, namespace, service, linkPort, version, session } = this.#options;
     try {
-      const pod = (await agentPods(api, namespace, service, limit)).find(isReady);
+      const { agent } = this.#options;
+      // One that stands by is ready only when this link is there.
+      const pod = agent
+        ? (await podsOf(api, namespace, agent.labels, limit)).find(isStarted)
+        : (await agentPods(api, namespace, service, limit)).find(isReady);
       if (!pod) throw new KtError('AGENT_START', `the agent of ${service} is not ready`);
       const transport = await openPortForward(
         api,

@@ -1,6 +1,6 @@
 // What kt-connect leaves in a namespace, read from its labels and annotations: who exchanges, meshes, previews and is connected. Pure.
 // It notes a user (kt-user) on its shadow pods, the original selector (kt-selector) and a lock (kt-lock) on the Service.
-// Called by overview.ts.
+// Called by birdseye/overview.ts and recover.ts.
 import { selects } from '../../cluster/takeover/objects.ts';
 import type { ServiceObject } from '../../cluster/takeover/types.ts';
 import type { Connector, ServiceState, ServiceUser } from '../../session/overview.ts';
@@ -20,7 +20,7 @@ export interface PodTrace {
 /** On everything that kt-connect creates. */
 export const KT_CONNECT_LABEL = 'control-by=kt';
 /** Seconds that its lock counts; older ones are left over. */
-const LOCK_S = 180;
+export const LOCK_S = 180;
 
 export interface KtConnectState {
   readonly state: ServiceState;

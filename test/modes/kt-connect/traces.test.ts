@@ -6,7 +6,7 @@ import {
   ktConnectConnectors,
   ktConnectState,
   type PodTrace,
-} from '../../../src/modes/birdseye/kt-connect.ts';
+} from '../../../src/modes/kt-connect/traces.ts';
 
 const NOW = Date.parse('2026-01-01T00:10:00Z');
 

@@ -1,0 +1,82 @@
+// Gives one held Service up: the laptop leaves, and the Service is given back unless somebody else is on it still; a preview and a labelled
+// endpoint are removed. Called by hold.ts, once for each.
+
+import { REPLICAS_MS, removeAgent, restoreService } from '../cluster/takeover/restore.ts';
+import { forgetScaled, scaleBack, waitForReplicas } from '../cluster/takeover/scale.ts';
+import type { ScaledWorkload, TakeoverPlan } from '../cluster/takeover/types.ts';
+import { asKtError, KtError } from '../errors.ts';
+import { holderName } from '../netstack/link/control.codec.ts';
+import type { IngressLink } from '../session/inbound/ingress-link.ts';
+import type { HoldContext } from './hold.ts';
+import { recoverService } from './recover.ts';
+
+/** Rejects with SERVICE_NOT_RESTORED where something is left. */
+export async function giveUp(
+  context: HoldContext,
+  plan: TakeoverPlan,
+  link: IngressLink,
+  recoverWaitMs = REPLICAS_MS,
+): Promise<void> {
+  const { api, namespace, emit, session, version } = context;
+  const { service, kind, manual } = plan;
+  const onStep = (text: string): void => emit({ type: 'step', id: service, state: 'started', text });
+  try {
+    if (manual) {
+      // It takes its callers until it is gone: its pod stops being an endpoint first.
+      onStep(`delete deployment/${manual.agent.deployment}`);
+      await removeAgent(api, namespace, manual.agent);
+      emit({ type: 'released', service, kind, restored: true });
+      return;
+    }
+    if (plan.scaled) await bringPodsBack(context, service, plan.scaled, recoverWaitMs);
+    const others = await link.leave().catch(() => undefined);
+    if (others !== undefined && others.length > 0) {
+      if (plan.scaled) await forgetScaled(api, namespace, service);
+      const remaining = others.map(holderName).join(', ');
+      emit({ type: 'released', service, kind, restored: false, remaining });
+      return;
+    }
+    const scaledBack = plan.scaled !== undefined;
+    // Nobody could be asked: `recover` decides by what the agent says, and waits for nobody who is alive.
+    if (others === undefined) await recoverService(api, namespace, service, { session, version });
+    else await restoreService(api, namespace, service, { onStep, onReturned: () => link.retire(), scaledBack });
+    emit({ type: 'released', service, kind, restored: true });
+  } catch (error) {
+    throw notRestored(plan, error);
+  } finally {
+    link.close();
+  }
+}
+
+/** While the laptop still answers; one more Ctrl-C goes on without waiting for them. */
+async function bringPodsBack(
+  { api, namespace, emit, skippable }: HoldContext,
+  service: string,
+  scaled: readonly ScaledWorkload[],
+  limitMs: number,
+): Promise<void> {
+  emit({
+    type: 'step',
+    id: service,
+    state: 'started',
+    text: `scale ${scaled.map(({ name }) => name).join(', ')} back`,
+  });
+  await scaleBack(api, namespace, scaled);
+  const onWaiting = (text: string): void =>
+    emit({ type: 'step', id: service, state: 'waiting', text: `${text} (Ctrl-C goes on without waiting)` });
+  const waiting = (signal?: AbortSignal): Promise<boolean> =>
+    waitForReplicas(api, namespace, scaled, { limitMs, onWaiting, ...(signal ? { signal } : {}) });
+  const ready = await (skippable ? skippable(waiting) : waiting());
+  if (!ready)
+    emit({ type: 'warning', message: `the pods of ${service} are not all ready yet; it is given back all the same` });
+}
+
+function notRestored({ service, kind, manual }: TakeoverPlan, cause: unknown): KtError {
+  const made = kind === 'preview' || manual !== undefined;
+  const what = made ? 'removed' : 'given back';
+  const again = `\`kt recover ${service}\` ${made ? 'removes it' : 'gives it back'}`;
+  return new KtError('SERVICE_NOT_RESTORED', `${service} is not ${what} yet: ${asKtError(cause).message}`, {
+    hint: made ? again : `it goes on answering from its original pods; ${again}`,
+    cause,
+  });
+}

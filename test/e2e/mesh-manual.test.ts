@@ -1,0 +1,162 @@
+// Must (M7): kt mesh --mode manual on the real cluster: nothing of the Service is changed; one more pod with its labels and the mark is an endpoint
+// of it while the laptop is there, and none when it is not.
+import type { Server } from 'node:http';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  askFromPod,
+  Callers,
+  closeApp,
+  leftovers,
+  localApp,
+  removeShop,
+  runInPod,
+  snapshot,
+  TestShop,
+} from './support/inbound.ts';
+import { kubectl, Laptop, type Running } from './support/kt.ts';
+
+const NAME = 'kt-t-manual';
+const laptop = new Laptop();
+let app: Server & { port: number };
+let shop: TestShop;
+
+beforeAll(async () => {
+  shop = await TestShop.deploy(NAME);
+  app = await localApp('laptop');
+}, 120_000);
+afterAll(async () => {
+  await laptop.close();
+  await closeApp(app);
+  await removeShop(NAME);
+});
+
+async function mesh(...args: string[]): Promise<Running> {
+  const running = laptop.start([
+    'mesh',
+    NAME,
+    '--mode',
+    'manual',
+    '--expose',
+    `${app.port}:80`,
+    '--output',
+    'json',
+    ...args,
+  ]);
+  await running.event('holding');
+  return running;
+}
+
+interface Slices {
+  readonly items: readonly {
+    readonly endpoints: readonly {
+      readonly addresses: readonly string[];
+      readonly conditions: { readonly ready: boolean };
+      readonly targetRef: { readonly name: string };
+    }[];
+  }[];
+}
+
+/** Ready endpoints of the Service that are kt's. */
+async function ktEndpoints(): Promise<string[]> {
+  const slices = JSON.parse(
+    await kubectl(['get', 'endpointslices', '-l', `kubernetes.io/service-name=${NAME}`, '-o', 'json']),
+  ) as Slices;
+  return slices.items
+    .flatMap(({ endpoints }) => endpoints)
+    .filter(({ conditions, targetRef }) => conditions.ready && targetRef.name.includes('-kt-manual-'))
+    .flatMap(({ addresses }) => addresses);
+}
+
+describe('manual', { timeout: 120_000 }, () => {
+  test('M7: only a labelled endpoint: the Service is not changed, its pod leads to the laptop, and its end fails nobody', async () => {
+    const before = await snapshot(NAME);
+    const kt = await mesh('--versionMark', 'anna');
+    expect(await snapshot(NAME)).toEqual(before);
+    expect((await kt.event('holding')).mark).toBe('version=anna');
+    await kt.event('warning', ({ message }) => message.includes('gets its share of everybody'));
+    const labels = JSON.parse(
+      await kubectl(['get', 'pods', '-l', `app=${NAME},version=anna`, '-o', 'jsonpath={.items[0].metadata.labels}']),
+    ) as object;
+    expect(labels).toMatchObject({ app: NAME, tier: 'test', version: 'anna', 'kt/role': 'manual' });
+    await expect.poll(ktEndpoints, { timeout: 20_000 }).toHaveLength(1);
+    // As a routing rule would: to this endpoint alone.
+    const [address = ''] = await ktEndpoints();
+    expect(await askFromPod(`http://${address}:8080/`)).toMatchObject({ name: 'laptop' });
+    const callers = await Callers.start(`http://${NAME}/`);
+    await callers.seen((lines) => lines.includes('new laptop') && lines.includes('new pod'), 'its share');
+    const ending = callers.lines.length;
+    expect((await kt.stop('SIGINT')).code, kt.stderr).toBe(0);
+    await callers.answeredBy('pod');
+    expect(callers.failures(ending)).toEqual([]);
+    await callers.stop();
+    await shop.expectUntouched();
+  });
+
+  test('M7: the laptop goes away: its pod is no endpoint any more; after kill -9 it is removed without anybody', async () => {
+    const kt = await mesh('--versionMark', 'x-lane:blue');
+    await expect.poll(ktEndpoints, { timeout: 20_000 }).toHaveLength(1);
+    await kt.stop('SIGKILL');
+    await expect.poll(ktEndpoints, { timeout: 40_000 }).toHaveLength(0);
+    await expect.poll(() => leftovers(NAME), { timeout: 60_000, interval: 1_000 }).toBe('');
+    expect((await runInPod(`fetch('http://${NAME}/').then(r=>console.log(r.status))`)).stdout).toBe('200\n');
+    await shop.expectUntouched();
+  });
+
+  test('M7, M4: the same mark is refused with who has it, another one is not', async () => {
+    const kt = await mesh('--versionMark', 'anna');
+    const same = laptop.start([
+      'mesh',
+      NAME,
+      '--mode',
+      'manual',
+      '--versionMark',
+      'anna',
+      '--expose',
+      `${app.port}:80`,
+    ]);
+    expect((await same.exited).code).toBe(3);
+    expect(same.stderr).toMatch(/uid-12345 on .* has the endpoint version=anna of kt-t-manual already/);
+    const other = await mesh('--versionMark', 'ben');
+    await Promise.all([kt.stop(), other.stop()]);
+    await shop.expectUntouched();
+  });
+
+  test('M7: in a namespace with Pod Security restricted', async () => {
+    const before = await snapshot('vault', 'locked');
+    const kt = laptop.start([
+      'mesh',
+      'vault',
+      '--mode',
+      'manual',
+      '--versionMark',
+      'kt-t',
+      '--expose',
+      `${app.port}:80`,
+      '--plan',
+      '--namespace',
+      'locked',
+    ]);
+    expect((await kt.exited).code, kt.stderr).toBe(0);
+    expect(kt.stdout).toContain('1 pod with the labels of vault and version=kt-t');
+    expect(await snapshot('vault', 'locked')).toEqual(before);
+  });
+
+  test.each([
+    ['a mark that can be no label', ['--versionMark', 'a b'], "'version=a b' can't be a label"],
+    ["a label that is the selector's", ['--versionMark', 'tier:mine'], "selects its pods by the label 'tier' itself"],
+  ])('M7: refused before anything is made: %s', async (_, args, message) => {
+    const kt = laptop.start(['mesh', NAME, '--mode', 'manual', '--skipPortChecking', ...args]);
+    expect((await kt.exited).code).toBe(2);
+    expect(kt.stderr).toContain(message);
+    await shop.expectUntouched();
+  });
+
+  test.each(['reader', 'forwarder'] as const)(
+    'M7: as %s: the missing verbs are named before any change',
+    async (user) => {
+      const kt = laptop.start(['mesh', NAME, '--mode', 'manual', '--skipPortChecking'], { user });
+      expect((await kt.exited).code).toBe(4);
+      expect(kt.stderr).toMatch(/you may not .*create, delete deployments/);
+    },
+  );
+});
