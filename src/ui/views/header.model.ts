@@ -60,17 +60,17 @@ function throughput({ state, received, sent }: ScreenData, width: number): Line 
 export function troubleOf(data: ScreenData): string | undefined {
   const { state, now } = data;
   const away = state.holds.filter(({ kind, evictedBy }) => kind !== 'preview' && evictedBy === null);
+  // Who is served by whom first: on a narrow terminal the end is cut off.
   const served = (names: readonly string[]): string =>
-    names.length === 0 ? '' : ` ${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} served by the original pods.`;
+    names.length === 0 ? '' : `${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} served by the original pods, `;
   const names = away.map(({ service }) => service);
   if (state.phase === 'ended') return 'the session has ended';
   if (data.linkDownAt !== null)
-    return `link down for ${lasting(data.linkDownAt, now)}: new connections wait, kt tries again every second.${served(names)}`;
+    return `link down for ${lasting(data.linkDownAt, now)}: ${served(names)}new connections wait, kt tries again every second`;
   if (data.apiDownAt !== null)
-    return `API server does not answer for ${lasting(data.apiDownAt, now)}: open connections go on while the link lives.${state.phase === 'ready' ? '' : ' kt keeps trying.'}`;
+    return `API server does not answer for ${lasting(data.apiDownAt, now)}: what is open goes on while the link lives`;
   const down = away.filter(({ link }) => link === 'down').map(({ service }) => service);
-  if (down.length > 0)
-    return `link to the agent of ${down.join(', ')} down, kt tries again every second.${served(down)}`;
+  if (down.length > 0) return `link to the agent down: ${served(down)}kt tries again every second`;
   const evicted = state.holds.find(({ evictedBy }) => evictedBy !== null);
   if (evicted) return `${evicted.evictedBy ?? ''} took ${evicted.service} over: its requests do not come here any more`;
   return undefined;
