@@ -30,7 +30,8 @@ export function keyName(input: string, key: Key): string[] {
   // Terminals send 0x7f for the backspace key, which Ink names delete.
   if (key.backspace || key.delete) return ['backspace'];
   if (key.ctrl) return [`ctrl-${input}`];
-  return key.meta ? [] : pieces(input);
+  // An escape and a key that came in one piece; with alt no key means anything else here.
+  return key.meta ? ['esc', ...pieces(input)] : pieces(input);
 }
 
 function pieces(input: string): string[] {

@@ -1,7 +1,7 @@
 // kt with its screen on a real terminal, on a playground cluster: what the tests of the screen start. Everything is the built kt's.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type Playground, startPlayground } from '../../src/playground/start.ts';
 import { Terminal, type TerminalOptions } from './terminal.ts';
 
@@ -42,7 +42,7 @@ export class ScreenWorld {
 
   /** Starts kt on a terminal. */
   kt(args: readonly string[], { env = {}, ...size }: TerminalOptions = {}): Terminal {
-    const terminal = new Terminal(process.execPath, ['dist/kt.mjs', ...args], { ...size, env: this.env(env) });
+    const terminal = new Terminal(process.execPath, [resolve('dist/kt.mjs'), ...args], { ...size, env: this.env(env) });
     this.#open.push(terminal);
     return terminal;
   }

@@ -1,7 +1,10 @@
 // The screen on a real terminal (a pty, and a buffer that understands what is written), on the playground: every view, form and size.
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { KEY, ScreenWorld } from '../support/screen-world.ts';
 import type { Terminal } from '../support/terminal.ts';
+
+// Each test starts kt twice, a session and its screen: seconds on a machine that has other work.
+vi.setConfig({ testTimeout: 60_000 });
 
 let world: ScreenWorld;
 beforeAll(async () => {

@@ -72,9 +72,8 @@ async function stay(
   void repairExpired(inbound.context);
   const closeForwards = takeForwardActions(board, session);
   takeScreenActions(board, session, wanted, version);
-  const unwatch = board.whileWatched(() =>
-    watchNamespace(session.cluster.api, session.cluster.namespace, version, board.emit),
-  );
+  const { api, namespace } = session.cluster;
+  const unwatch = board.whileWatched(...watchNamespace(api, namespace, version, board.emit));
   board.onAction('switch', ({ context, namespace }) => {
     goOn({ context: context ?? wanted.context, namespace: namespace ?? undefined });
     return {};

@@ -39,7 +39,7 @@ async function run(args: Arguments, version: string, kind: TakeoverKind): Promis
         );
       takeHoldActions(board, holds, inbound.context);
       const { api, namespace } = inbound.context;
-      board.whileWatched(() => watchNamespace(api, namespace, version, board.emit));
+      board.whileWatched(...watchNamespace(api, namespace, version, board.emit));
       // Nobody can see and ask this session then; what it is for works.
       await board
         .listen()

@@ -9,7 +9,7 @@ import type { ServiceObject } from '../../cluster/takeover/types.ts';
 import { watchList } from '../../cluster/watch.ts';
 import { asKtError } from '../../errors.ts';
 import type { EventSink, SessionEvent } from '../../session/events.ts';
-import type { Connector } from '../../session/overview.ts';
+import type { Connector, ServiceLine } from '../../session/overview.ts';
 import { KT_CONNECT_LABEL, ktConnectConnectors, type PodTrace } from '../kt-connect/traces.ts';
 import {
   type Asked,
@@ -34,12 +34,31 @@ interface Named {
   readonly metadata: { readonly name: string };
 }
 
-/** Tells until the returned function is called. Never throws: what may not be read is said in `trouble`. */
-export function watchNamespace(api: ClusterApi, namespace: string, version: string, emit: EventSink): () => void {
-  const live = new Live(api, namespace, version, emit);
-  live.start();
-  return () => live.stop();
+/** For the board's `whileWatched`. Never throws: what may not be read is said in `trouble`. */
+export function watchNamespace(
+  api: ClusterApi,
+  namespace: string,
+  version: string,
+  emit: EventSink,
+): readonly [start: () => () => void, greet: () => SessionEvent] {
+  let live: Live | undefined;
+  const start = (): (() => void) => {
+    const started = new Live(api, namespace, version, emit);
+    live = started;
+    started.start();
+    return () => started.stop();
+  };
+  return [start, () => live?.all() ?? nothing(true)];
 }
+
+const nothing = (fresh: boolean): Extract<SessionEvent, { type: 'services' }> => ({
+  type: 'services',
+  fresh,
+  changed: [],
+  gone: [],
+  connected: null,
+  trouble: null,
+});
 
 class Live {
   readonly #api: ClusterApi;
@@ -50,7 +69,7 @@ class Live {
   readonly #services = new Map<string, ServiceObject>();
   readonly #slices = new Map<string, EndpointSlice>();
   /** As they were told. */
-  readonly #told = new Map<string, string>();
+  readonly #told = new Map<string, { readonly text: string; readonly line: ServiceLine }>();
   #slicesSeen = false;
   #trouble: string | null = null;
   #holders = new Map<string, Asked>();
@@ -84,6 +103,12 @@ class Live {
     this.#ended.abort();
     clearTimeout(this.#timer);
     clearInterval(this.#asking);
+  }
+
+  /** What was told until now. */
+  all(): SessionEvent {
+    const changed = [...this.#told.values()].map(({ line }) => line);
+    return { ...nothing(true), changed, connected: this.#connected, trouble: this.#trouble };
   }
 
   async #follow<T extends Named>(path: string, store: Map<string, T>, changed: () => void): Promise<void> {
@@ -172,8 +197,8 @@ class Live {
       const text = JSON.stringify(line, (key, value: unknown) =>
         key === 'since' && typeof value === 'string' ? value.slice(0, 18) : value,
       );
-      if (this.#told.get(line.name) === text) continue;
-      this.#told.set(line.name, text);
+      if (this.#told.get(line.name)?.text === text) continue;
+      this.#told.set(line.name, { text, line });
       changed.push(line);
     }
     for (const name of gone) this.#told.delete(name);
@@ -181,15 +206,7 @@ class Live {
     if (changed.length === 0 && gone.size === 0 && !this.#fresh && connected === this.#connectedTold) return;
     this.#connectedTold = connected;
     const event = (part: Partial<Extract<SessionEvent, { type: 'services' }>>): void => {
-      this.#emit({
-        type: 'services',
-        fresh: this.#fresh,
-        changed: [],
-        gone: [],
-        connected: this.#connected,
-        trouble: this.#trouble,
-        ...part,
-      });
+      this.#emit({ ...nothing(this.#fresh), connected: this.#connected, trouble: this.#trouble, ...part });
       this.#fresh = false;
     };
     event({ changed: changed.slice(0, BATCH), gone: [...gone] });

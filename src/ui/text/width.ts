@@ -64,15 +64,17 @@ function tail(text: string, width: number): string {
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   for (const paragraph of text.split('\n')) {
-    let line = '';
-    for (const word of paragraph.split(' ')) {
-      const longer = line === '' ? word : `${line} ${word}`;
+    // Indentation is kept: of JSON it is the shape.
+    let line = /^ */.exec(paragraph)?.[0].slice(0, Math.max(0, width - 1)) ?? '';
+    let begun = false;
+    for (const word of paragraph.trimStart().split(' ')) {
+      const longer: string = begun ? `${line} ${word}` : line + word;
       if (widthOf(longer) <= width) {
-        line = longer;
+        [line, begun] = [longer, true];
         continue;
       }
-      if (line !== '') lines.push(line);
-      line = word;
+      if (begun) lines.push(line);
+      [line, begun] = [word, true];
       while (widthOf(line) > width) {
         const piece = head(line, Math.max(1, width));
         // A character wider than the whole line is let go.

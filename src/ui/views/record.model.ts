@@ -67,8 +67,8 @@ function headOf(record: TrafficRecord, width: number): Line[] {
     EMPTY,
     fact('from', caller, span(`  ${protocol}`, 'dim')),
     fact('to', `${service} → localhost:${local}`),
-    fact('rule', rule),
-    ...(reason === '' || reason === rule ? [] : wrap(reason, width - 9).map((text) => fact('', span(text, 'dim')))),
+    ...wrap(reason, width - 9).map((text, at) => fact(at === 0 ? 'rule' : '', text)),
+    fact('', span(rule, 'dim')),
     ...timing(record.answerMs, record.ms, width),
     ...common,
   ];

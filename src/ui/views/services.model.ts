@@ -3,6 +3,7 @@
 import type { ServiceLine, ServiceUser } from '../../session/overview.ts';
 import type { HeldService, SessionState } from '../../session/state.ts';
 import type { ScreenData } from '../data.ts';
+import { memoLast } from '../memo.ts';
 import { type Line, line, type Span, span } from '../text/line.ts';
 import { type Column, gridOf, row, titles } from '../text/table.ts';
 import { perSecond } from '../text/units.ts';
@@ -23,21 +24,25 @@ const COLUMNS: readonly Column[] = [
 ];
 
 /** Mine first, then others' that are taken, then by name. Those whose name, port or holder has the filter in it. */
-export function serviceRows(
+export const serviceRows = (
   { state, namespace }: Pick<ScreenData, 'state' | 'namespace'>,
   filter: string,
-): ServiceRow[] {
-  const held = new Map(state.holds.map((hold) => [hold.service, hold]));
-  const rank = ({ line: { state: taken }, held: mine }: ServiceRow): number => (mine ? 0 : taken === 'normal' ? 2 : 1);
-  const rows = namespace.lines.map((one): ServiceRow => ({ line: one, held: held.get(one.name) }));
-  // A hold that the list does not have: the Services may not be listed.
-  for (const hold of state.holds)
-    if (!namespace.lines.some(({ name }) => name === hold.service)) rows.push({ line: unlisted(hold), held: hold });
-  const wanted = filter.trim().toLowerCase();
-  const matching = wanted === '' ? rows : rows.filter(({ line: one }) => textOf(one).includes(wanted));
-  // The lines are by name already, and sorting is stable.
-  return matching.toSorted((one, other) => rank(one) - rank(other));
-}
+): ServiceRow[] => rowsOf(state.holds, namespace.lines, filter.trim().toLowerCase());
+
+const rowsOf = memoLast(
+  (holds: readonly HeldService[], lines: readonly ServiceLine[], wanted: string): ServiceRow[] => {
+    const held = new Map(holds.map((hold) => [hold.service, hold]));
+    const rank = ({ line: { state: taken }, held: mine }: ServiceRow): number =>
+      mine ? 0 : taken === 'normal' ? 2 : 1;
+    const rows = lines.map((one): ServiceRow => ({ line: one, held: held.get(one.name) }));
+    // A hold that the list does not have: the Services may not be listed.
+    for (const hold of holds)
+      if (!lines.some(({ name }) => name === hold.service)) rows.push({ line: unlisted(hold), held: hold });
+    const matching = wanted === '' ? rows : rows.filter(({ line: one }) => textOf(one).includes(wanted));
+    // The lines are by name already, and sorting is stable.
+    return matching.toSorted((one, other) => rank(one) - rank(other));
+  },
+);
 
 const textOf = ({ name, ports, by, state }: ServiceLine): string =>
   `${name} ${state} ${ports.map(({ port, name: portName }) => `${port} ${portName ?? ''}`).join(' ')} ${by.map(({ user }) => user).join(' ')}`.toLowerCase();

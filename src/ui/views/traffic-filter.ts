@@ -1,5 +1,6 @@
 // What the filter of the traffic list means: words that all must be in the row, or fields (`path:/api status:>=500`). Pure.
 import type { TrafficRecord } from '../../session/traffic/types.ts';
+import { memoLast } from '../memo.ts';
 
 type Test = (record: TrafficRecord) => boolean;
 
@@ -39,7 +40,7 @@ function compares(value: number | null, wanted: string): boolean {
 export function textOf(record: TrafficRecord): string {
   const text =
     record.direction === 'in'
-      ? `in ${record.caller} ${record.service} ${record.method ?? ''} ${record.path ?? ''} ${record.host ?? ''} ${record.rule} ${record.status ?? ''} ${record.protocol}`
+      ? `in ${record.caller} ${record.service} ${record.method ?? ''} ${record.path ?? ''} ${record.host ?? ''} ${record.reason} ${record.status ?? ''} ${record.protocol}`
       : `out ${record.by.runtime ?? record.by.door} ${record.by.pid ?? ''} ${record.host}:${record.port} ${record.via} ${record.reason} ${record.code ?? ''}`;
   return `${text} ${record.state} ${record.error ?? ''}`.toLowerCase();
 }
@@ -58,7 +59,7 @@ function testOf(word: string): Test {
 }
 
 /** All rows where nothing is wanted: the same array then. */
-export function matching(records: readonly TrafficRecord[], filter: string): readonly TrafficRecord[] {
+export const matching = memoLast((records: readonly TrafficRecord[], filter: string): readonly TrafficRecord[] => {
   const words = filter
     .toLowerCase()
     .split(/\s+/)
@@ -66,4 +67,4 @@ export function matching(records: readonly TrafficRecord[], filter: string): rea
   if (words.length === 0) return records;
   const tests = words.map(testOf);
   return records.filter((record) => tests.every((test) => test(record)));
-}
+});

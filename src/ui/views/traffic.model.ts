@@ -36,7 +36,7 @@ export function trafficList(
         span(clock(record.time), 'dim'),
         span(inbound ? '→in' : 'out', inbound ? 'accent' : 'dim'),
         inbound ? inboundCell(record, what, here) : outboundCell(record, what, here),
-        span(inbound ? record.rule : `${record.via === 'cluster' ? '' : `${record.via}: `}${record.reason}`, 'dim'),
+        span(inbound ? record.reason : `${record.via === 'cluster' ? '' : `${record.via}: `}${record.reason}`, 'dim'),
         statusCell(record),
         span(ms(record.ms), record.state === 'open' ? 'dim' : 'plain'),
         span(shortBytes(record.received + record.sent), 'dim'),
