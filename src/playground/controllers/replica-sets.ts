@@ -2,8 +2,9 @@
 // (`Recreate`: before it starts). Simpler than the real one: no surge arithmetic, no rollback, no pausing.
 import type { Objects } from '../api/objects.ts';
 import { apiVersionOf, DEPLOYMENTS, PODS, REPLICA_SETS } from '../api/resources.ts';
+import { matchesLabels } from '../api/selector.ts';
 import type { Store } from '../store.ts';
-import type { Condition, Workload } from '../types.ts';
+import type { Condition, Pod, Workload } from '../types.ts';
 import { ControllerLoop } from './loop.ts';
 import { isActive, isReady, ownedBy, ownerOf, PodFactory, templateHash } from './pod-factory.ts';
 
@@ -133,6 +134,7 @@ export class ReplicaSetController {
   #reconcileSets(namespace: string): boolean {
     let complete = true;
     for (const set of this.#store.list(REPLICA_SETS, namespace)) {
+      this.#claim(set);
       const pods = this.#sets.podsOf(set).filter(isActive);
       const missing = (set.spec.replicas ?? 1) - pods.length;
       for (let made = 0; made < Math.min(missing, CREATE_MAX); made += 1) {
@@ -140,11 +142,32 @@ export class ReplicaSetController {
         complete = false;
         break;
       }
-      const surplus = pods.toSorted((a, b) => Number(isReady(a)) - Number(isReady(b))).slice(0, Math.max(0, -missing));
+      // Those that are not ready first, then the newest.
+      const made = (pod: Pod): string => pod.metadata.creationTimestamp ?? '';
+      const surplus = pods
+        .toSorted((a, b) => Number(isReady(a)) - Number(isReady(b)) || made(b).localeCompare(made(a)))
+        .slice(0, Math.max(0, -missing));
       for (const pod of surplus) this.#sets.remove(set, pod);
       this.#writeSetStatus(set);
     }
     return complete;
+  }
+
+  /** Pods whose labels were changed leave their set; those of nobody that fit come to it. */
+  #claim(set: Workload): void {
+    for (const pod of this.#store.list(PODS, set.metadata.namespace)) {
+      if (!isActive(pod)) continue;
+      const { name, namespace, labels, ownerReferences = [] } = pod.metadata;
+      const fits = matchesLabels(set.spec.selector.matchLabels, labels);
+      const owned = ownedBy(set, pod);
+      if (fits === owned || (fits && ownerReferences.some(({ controller }) => controller === true))) continue;
+      const others = ownerReferences.filter(({ uid }) => uid !== set.metadata.uid);
+      const owners = fits ? [...others, ownerOf(set)] : others;
+      this.#store.change(PODS, namespace, name, (now) => ({
+        ...now,
+        metadata: { ...now.metadata, ownerReferences: owners },
+      }));
+    }
   }
 
   #writeSetStatus(set: Workload): void {
