@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { KtError } from '../errors.ts';
 import { connectThroughProxy } from '../netstack/http/connect-client.ts';
-import { machineTrust, openSocket, startTls } from '../netstack/http/open-socket.ts';
+import { machineTrust, openSocket, openTls, startTls, type TlsOptions } from '../netstack/http/open-socket.ts';
 import type { ClusterConfig, TlsSettings } from './config.ts';
 import { connectionError, timedOut } from './connection-errors.ts';
 import { invalid } from './kubeconfig.ts';
@@ -32,20 +32,26 @@ export function secureContext(
   }
 }
 
-/** Rejects with API_UNREACHABLE, API_TLS, API_PROXY, KUBECONFIG_INVALID or CANCELLED. The socket has no 'error' listener yet. */
+/**
+ * `lend`: for much data; read by a LentReader where nothing is in between. The socket has no 'error' listener yet.
+ * Rejects with API_UNREACHABLE, API_TLS, API_PROXY, KUBECONFIG_INVALID or CANCELLED.
+ */
 export async function connectToApi(
   config: ClusterConfig,
   secure: () => SecureContext,
   signal?: AbortSignal,
+  lend = false,
 ): Promise<Socket> {
   const limit = AbortSignal.any([AbortSignal.timeout(CONNECT_MS), ...(signal ? [signal] : [])]);
   const target = serverTarget(config.server);
   try {
     const { proxy } = config;
-    const line = await (proxy ? connectThroughProxy({ proxy, target, signal: limit }) : openSocket(target, limit));
-    if (config.server.startsWith('http:')) return line;
     const { serverName, insecure } = config.tls;
-    return await startTls(line, { name: serverName ?? target.host, secureContext: secure(), insecure }, limit);
+    const tls = (): TlsOptions => ({ name: serverName ?? target.host, secureContext: secure(), insecure });
+    const plain = config.server.startsWith('http:');
+    if (lend && !proxy && !plain) return await openTls(target, tls(), limit);
+    const line = await (proxy ? connectThroughProxy({ proxy, target, signal: limit }) : openSocket(target, limit));
+    return plain ? line : await startTls(line, tls(), limit);
   } catch (error) {
     if (signal?.aborted)
       throw new KtError('CANCELLED', 'cancelled while connecting to the API server', { cause: error });

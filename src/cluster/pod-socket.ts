@@ -21,6 +21,8 @@ export interface PodSocketRequest {
   /** Behind the question mark. */
   readonly query: string;
   readonly protocol: string;
+  /** See connectToApi. */
+  readonly lend?: boolean;
 }
 
 export interface PodSocket {
@@ -43,7 +45,7 @@ export async function openPodSocket(
   const path = `${podPath(namespace, pod)}/${subresource.replace('-', '')}?${query}`;
   const url = new URL(api.config.server + path);
   for (let retried = false; ; retried = true) {
-    const { socket, credentials } = await api.connect(signal);
+    const { socket, credentials } = await api.connect(signal, asked.lend);
     const limit = AbortSignal.any([AbortSignal.timeout(UPGRADE_MS), ...(signal ? [signal] : [])]);
     try {
       const request = { path: url.pathname + url.search, host: url.host, protocol, signal: limit };

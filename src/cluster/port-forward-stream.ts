@@ -2,13 +2,17 @@
 // Opened by upgrade.ts; carries a mux (session) or one connection (agentless). What was measured: limits in docs/limits.md.
 import { Duplex } from 'node:stream';
 import { KtError } from '../errors.ts';
+import type { Borrower, Lender } from '../netstack/stream/lent-reader.ts';
 import { WebSocketConnection } from '../netstack/websocket/connection.ts';
 import { CLOSE_CODE } from '../netstack/websocket/frame.codec.ts';
 import { portForwardError } from './port-forward-errors.ts';
 import type { Framing, FramingSink } from './port-forward-framing.ts';
 
-/** Bytes of one message: from 64 KiB on, a bigger one gains nothing in the container runtime, which copies whole messages. */
-const MESSAGE_MAX_BYTES = 64 * 1024;
+/**
+ * Bytes of one message: from 64 KiB on, a bigger one gains nothing in the container runtime, which copies whole messages. A little more, for the
+ * mux's headers beside 64 KiB.
+ */
+const MESSAGE_MAX_BYTES = 65 * 1024;
 /** Bytes that may wait for the reader before the socket is paused, and for the socket before the writer is. */
 const BUFFER_BYTES = 256 * 1024;
 /** Bytes of an error text that are kept. */
@@ -28,7 +32,7 @@ export interface PortForwardOptions {
 
 type Done = (error?: Error | null) => void;
 
-export class PortForwardStream extends Duplex {
+export class PortForwardStream extends Duplex implements Lender {
   readonly #connection: WebSocketConnection;
   readonly #name: string;
   readonly #framing: Framing;
@@ -36,6 +40,7 @@ export class PortForwardStream extends Duplex {
   #paused = false;
   #waiting: Done | undefined;
   #linger: NodeJS.Timeout | undefined;
+  #borrower: Borrower | undefined;
 
   constructor(socket: Duplex, head: Buffer, { name, mask, framing }: PortForwardOptions) {
     super({ allowHalfOpen: true, readableHighWaterMark: BUFFER_BYTES, writableHighWaterMark: BUFFER_BYTES });
@@ -57,6 +62,7 @@ export class PortForwardStream extends Duplex {
         onData: (piece, start) => {
           if (!this.destroyed) framing.receive(piece, start, sink);
         },
+        onSettle: () => this.#borrower?.settle() ?? false,
         onDrain: () => this.#continue(),
         onClose: (code, reason, error) => this.#ended(code, reason, error),
       },
@@ -64,6 +70,13 @@ export class PortForwardStream extends Duplex {
       { mask },
     );
     for (const message of framing.opening) this.#connection.send([message], message.length);
+  }
+
+  /** From now on bytes go to `borrower` instead of the reader, without back-pressure: the mux has its own. Its end is an event as ever. */
+  lendTo(borrower: Borrower): void {
+    for (let chunk = this.read() as Buffer | null; chunk; chunk = this.read() as Buffer | null) borrower.take(chunk);
+    this.#borrower = borrower;
+    this.resume();
   }
 
   /** Round trip of the websocket to the container runtime, in milliseconds. Not to the pod; unanswered while the pod does not read. */
@@ -124,6 +137,8 @@ export class PortForwardStream extends Duplex {
       length = 0;
     };
     for (const chunk of chunks) {
+      // Rather a shorter message than a chunk in two.
+      if (length + chunk.length > MESSAGE_MAX_BYTES) flush();
       for (let offset = 0; offset < chunk.length; ) {
         const part = chunk.subarray(offset, offset + MESSAGE_MAX_BYTES - length);
         parts.push(part);
@@ -147,7 +162,8 @@ export class PortForwardStream extends Duplex {
   #data(bytes: Buffer): void {
     if (this.destroyed) return;
     if (this.#linger) this.#restartLinger();
-    if (this.push(bytes)) return;
+    if (this.#borrower) return this.#borrower.take(bytes);
+    if (this.push(this.#connection.lends ? Buffer.from(bytes) : bytes)) return;
     this.#paused = true;
     this.#connection.pause();
   }

@@ -82,11 +82,14 @@ export class ClusterApi {
     });
   }
 
-  /** A new connection that nobody else uses, and the header fields of the user: for upgrades. */
-  async connect(signal?: AbortSignal): Promise<{ readonly socket: Socket; readonly credentials: Credentials }> {
+  /** A new connection that nobody else uses, and the header fields of the user: for upgrades. `lend`: see connectToApi. */
+  async connect(
+    signal?: AbortSignal,
+    lend = false,
+  ): Promise<{ readonly socket: Socket; readonly credentials: Credentials }> {
     const both = signal ? AbortSignal.any([signal, this.#closed.signal]) : this.#closed.signal;
     const credentials = await this.config.credentials.current(both);
-    return { credentials, socket: await connectToApi(this.config, this.#identify(credentials).secure, both) };
+    return { credentials, socket: await connectToApi(this.config, this.#identify(credentials).secure, both, lend) };
   }
 
   /** The API server's clock in milliseconds, to the second: ages of its objects must not depend on this laptop's. Until it has answered, ours. */

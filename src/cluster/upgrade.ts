@@ -19,7 +19,7 @@ export interface PortForwardTarget {
 
 export interface PortForwardOpening {
   readonly signal?: AbortSignal;
-  /** Cheaper for much data, where the cluster knows it. A stream that was ended is closed like one of channels. */
+  /** For a link: much data. A tunnel where the cluster knows it, and bytes are lent to whoever asks (stream/lent-reader.ts). */
   readonly tunnel?: boolean;
 }
 
@@ -42,7 +42,7 @@ export async function openPortForward(
 ): Promise<Duplex> {
   if (tunnel && !withoutTunnel.has(api)) {
     try {
-      return await open(api, target, new TunnelFraming(target.port), signal);
+      return await open(api, target, new TunnelFraming(target.port), signal, true);
     } catch (error) {
       // A runtime of before tunnels answers an empty 403, others and gateways 400.
       const unknown = (error instanceof KtError && error.code === 'UPGRADE_REFUSED') || statusCode(error) === 400;
@@ -50,7 +50,7 @@ export async function openPortForward(
       withoutTunnel.add(api);
     }
   }
-  return open(api, target, new ChannelFraming(), signal);
+  return open(api, target, new ChannelFraming(), signal, tunnel);
 }
 
 async function open(
@@ -58,8 +58,9 @@ async function open(
   { namespace, pod, port }: PortForwardTarget,
   framing: Framing,
   signal: AbortSignal | undefined,
+  lend: boolean,
 ): Promise<Duplex> {
   const asked = { namespace, pod, subresource: 'port-forward', query: `ports=${port}` } as const;
-  const { socket, head, mask } = await openPodSocket(api, { ...asked, protocol: framing.protocol }, signal);
+  const { socket, head, mask } = await openPodSocket(api, { ...asked, protocol: framing.protocol, lend }, signal);
   return new PortForwardStream(socket, head, { name: `${namespace}/${pod}:${port}`, mask, framing });
 }

@@ -1,8 +1,16 @@
 // A TCP connection, and TLS over one, as promises that an AbortSignal ends. On failure the socket is destroyed.
 // Called by connect-client.ts and by src/cluster/api-connection.ts. Not the dialer for programs' connections (route/direct-dialer.ts).
 import { connect, isIP, type Socket } from 'node:net';
-import { getCACertificates, type SecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls';
+import {
+  type ConnectionOptions,
+  checkServerIdentity,
+  getCACertificates,
+  type SecureContext,
+  type TLSSocket,
+  connect as tlsConnect,
+} from 'node:tls';
 import type { Target } from '../dialer.ts';
+import { LentReader } from '../stream/lent-reader.ts';
 
 /** Milliseconds of silence after which the kernel probes the other side: below the idle limits of load balancers and NATs. */
 const KEEP_ALIVE_MS = 15_000;
@@ -24,18 +32,37 @@ export interface TlsOptions {
 
 /** Rejects with TLS's error, or with the signal's reason. */
 export async function startTls(socket: Socket, options: TlsOptions, signal: AbortSignal): Promise<TLSSocket> {
-  const { name, secureContext, insecure = false } = options;
+  const secure = tlsConnect({ socket, ...settings(options) });
+  await settled(secure, 'secureConnect', signal);
+  return secure;
+}
+
+/** TCP and TLS at once, with a LentReader: for connections that carry much. */
+export async function openTls({ host, port }: Target, options: TlsOptions, signal: AbortSignal): Promise<TLSSocket> {
+  const reader = new LentReader();
+  // The types do not know `onread` here; node:tls passes it on.
   const secure = tlsConnect({
-    socket,
+    ...settings(options),
+    host,
+    port,
+    checkServerIdentity: (_, certificate) => checkServerIdentity(options.name, certificate),
+    onread: reader.onread,
+  } as ConnectionOptions);
+  secure.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS);
+  reader.attach(secure);
+  await settled(secure, 'secureConnect', signal);
+  return secure;
+}
+
+function settings({ name, secureContext, insecure = false }: TlsOptions): ConnectionOptions {
+  return {
     secureContext,
     host: name,
     // RFC 6066 §3: addresses are not sent as names.
     ...(isIP(name) === 0 ? { servername: name } : {}),
     rejectUnauthorized: !insecure,
     ALPNProtocols: ['http/1.1'],
-  });
-  await settled(secure, 'secureConnect', signal);
-  return secure;
+  };
 }
 
 let trusted: string[] | undefined;

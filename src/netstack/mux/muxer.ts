@@ -1,8 +1,9 @@
 // The multiplexer: many streams over one transport, in yamux frames, either side may open. Driver of yamux.codec.ts and stream.ts.
-// Sends in setImmediate, one batch of at most 64 KiB per cork of the transport (send-round.ts), control frames first.
+// Sends in setImmediate, all of a turn in one cork of the transport, in batches (send-round.ts), control frames first.
 // Knows nothing of what a stream is for, nor whether the far end lives (netstack/link does). Used by both ends of a link.
 import type { Duplex } from 'node:stream';
 import { asKtError, KtError } from '../../errors.ts';
+import type { Lender } from '../stream/lent-reader.ts';
 import { Budget } from './budget.ts';
 import { buffersUsed } from './buffer-memory.ts';
 import { ControlQueue } from './control-queue.ts';
@@ -46,6 +47,7 @@ export interface MuxerOptions {
 }
 
 export class Muxer implements StreamHost {
+  readonly lends: boolean;
   readonly stats = { bytesReceived: 0, bytesSent: 0, framesReceived: 0, batches: 0 };
   readonly #transport: Duplex;
   readonly #options: MuxerOptions;
@@ -62,6 +64,8 @@ export class Muxer implements StreamHost {
   /** Not announced to the peer yet (theirs: not acknowledged). */
   readonly #opening = new Set<MuxStream>();
   readonly #peerIds: PeerIds;
+  /** Lent bytes on in this turn. */
+  readonly #lenders = new Set<MuxStream>();
   #scheduled = false;
   #blocked = false;
   #closed = false;
@@ -89,7 +93,9 @@ export class Muxer implements StreamHost {
       onFrameEnd: () => this.#applyFlags(this.#current, this.#currentFlags),
       onViolation: (message) => this.#violation(message),
     });
-    transport.on('data', (chunk: Buffer) => this.#onData(chunk));
+    this.lends = isLender(transport);
+    if (isLender(transport)) transport.lendTo({ take: (chunk) => this.#onData(chunk), settle: () => this.#settle() });
+    else transport.on('data', (chunk: Buffer) => this.#onData(chunk));
     transport.on('drain', () => {
       this.#blocked = false;
       this.#schedule();
@@ -215,6 +221,10 @@ export class Muxer implements StreamHost {
     this.#active.add(stream);
   }
 
+  lentOn(stream: MuxStream): void {
+    if (this.lends) this.#lenders.add(stream);
+  }
+
   forget(stream: MuxStream): void {
     this.#streams.delete(stream.id);
     this.#active.delete(stream);
@@ -235,6 +245,13 @@ export class Muxer implements StreamHost {
       );
     }
     this.#parser.push(chunk);
+  }
+
+  #settle(): boolean {
+    let kept = false;
+    for (const stream of this.#lenders) if (stream.settle()) kept = true;
+    this.#lenders.clear();
+    return kept;
   }
 
   #onHeader(type: number, flags: number, id: number, length: number): void {
@@ -327,20 +344,22 @@ export class Muxer implements StreamHost {
   #flush(): void {
     this.#scheduled = false;
     this.#announce();
+    if (this.#closed || (this.#control.bytes === 0 && this.#round.size === 0)) return;
     const dones: Dones = [];
+    // One write for all batches of a turn, where the transport is a socket.
+    this.#transport.cork();
     while (!this.#closed && (this.#control.bytes > 0 || this.#round.size > 0)) {
       if (this.#transport.writableNeedDrain) {
         this.#blocked = true;
-        return;
+        break;
       }
-      this.#transport.cork();
       const sent = this.#round.writeBatch(this.#transport, this.#control, dones);
-      this.#transport.uncork();
       this.stats.bytesSent += sent;
       buffersUsed(sent);
       this.stats.batches += 1;
       for (const done of dones.splice(0)) done();
     }
+    this.#transport.uncork();
   }
 
   /** New streams that nothing was written to yet are announced by a frame of their own. */
@@ -351,4 +370,8 @@ export class Muxer implements StreamHost {
     }
     this.#opening.clear();
   }
+}
+
+function isLender(transport: Duplex): transport is Duplex & Lender {
+  return typeof (transport as Partial<Lender>).lendTo === 'function';
 }

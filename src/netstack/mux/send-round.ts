@@ -5,8 +5,11 @@ import type { ControlQueue } from './control-queue.ts';
 import type { MuxStream } from './stream.ts';
 import { DATA, HEADER_BYTES, putHeader } from './yamux.codec.ts';
 
-/** One batch becomes one message of a message-oriented transport; an API server buffers messages whole. */
-const BATCH_BYTES = 64 * 1024;
+/**
+ * A socket gives 64 KiB at a time, and with its header that has to go out whole: 12 bytes that are left over would wake every hop once more.
+ * Not more, because the next stream waits for it, and container runtimes hold messages whole.
+ */
+const BATCH_BYTES = 65 * 1024;
 /** A batch with less room than this left is sent as it is. */
 const FRAME_BYTES_MIN = 4 * 1024;
 /** Payloads up to this size are copied beside their header: one write instead of two. */

@@ -2,11 +2,14 @@
 // Scheduling and frames are the muxer's (StreamHost); the phases are half-close.machine.ts.
 import { Duplex } from 'node:stream';
 import { KtError } from '../../errors.ts';
+import type { Borrower, Lender } from '../stream/lent-reader.ts';
 import { nextPhase, type PhaseEvent, type StreamPhase } from './half-close.machine.ts';
 import { INITIAL_WINDOW } from './yamux.codec.ts';
 
-/** Bytes that wait on each side of a stream before the program is told to stop. */
-const STREAM_MARK = 64 * 1024;
+/** Bytes that wait for the reader before credit stops. */
+const READ_MARK = 64 * 1024;
+/** Bytes that wait to be sent before the writer is told to stop: four reads of a socket, so that it is not stopped at each. */
+const WRITE_MARK = 256 * 1024;
 /** A stream that carried more than this is bulk and shares the budget with the other bulk streams. */
 const BULK_BYTES = 128 * 1024;
 /** Payloads up to this size are copied, so that a few bytes that nobody reads do not keep a 64 KiB chunk alive. */
@@ -14,6 +17,10 @@ const COPY_BYTES = 2048;
 
 /** What a stream asks of its muxer. */
 export interface StreamHost {
+  /** Received bytes are only lent: what is kept must be copied. */
+  readonly lends: boolean;
+  /** The stream lent bytes on: ask it at the end of the turn. */
+  lentOn(stream: MuxStream): void;
   /** The stream has bytes to send and credit for them. */
   wantsToSend(stream: MuxStream): void;
   sendFin(stream: MuxStream): void;
@@ -28,7 +35,7 @@ export interface StreamHost {
 
 type Done = (error?: Error | null) => void;
 
-export class MuxStream extends Duplex {
+export class MuxStream extends Duplex implements Lender {
   readonly id: number;
   /** Flags (SYN or ACK) that the next frame has to carry. Muxer's. */
   pendingFlags: number;
@@ -41,6 +48,7 @@ export class MuxStream extends Duplex {
   #receivedBytes = 0;
   #sentBytes = 0;
   #prefix: ((chunk: Buffer) => Buffer | undefined) | undefined;
+  #borrower: Borrower | undefined;
   // Chunks that wait to be sent; `#at` is the first, `#offset` bytes of it are sent.
   #chunks: Buffer[] = [];
   #dones: (Done | undefined)[] = [];
@@ -49,7 +57,7 @@ export class MuxStream extends Duplex {
   #waiting = 0;
 
   constructor(host: StreamHost, id: number, pendingFlags: number) {
-    super({ allowHalfOpen: true, readableHighWaterMark: STREAM_MARK, writableHighWaterMark: STREAM_MARK });
+    super({ allowHalfOpen: true, readableHighWaterMark: READ_MARK, writableHighWaterMark: WRITE_MARK });
     this.#host = host;
     this.id = id;
     this.pendingFlags = pendingFlags;
@@ -133,12 +141,33 @@ export class MuxStream extends Duplex {
     if (this.#receivedBytes > BULK_BYTES) this.#host.sawBulk(this);
     let bytes: Buffer | undefined = part;
     if (this.#prefix) {
-      bytes = this.#prefix(part);
+      bytes = this.#prefix(this.#host.lends ? Buffer.from(part) : part);
       if (bytes === undefined || this.destroyed) return undefined;
       this.#prefix = undefined;
     }
-    if (bytes.length > 0 && this.push(bytes.length <= COPY_BYTES ? Buffer.from(bytes) : bytes)) this.#giveCredit();
+    if (bytes.length > 0 && this.#deliver(bytes)) this.#giveCredit();
     return undefined;
+  }
+
+  /** Bytes that come while the stream flows and none wait go to `borrower`, which listens to 'data' too, unless others listen beside it. */
+  lendTo(borrower: Borrower): void {
+    this.#borrower = borrower;
+  }
+
+  /** At the end of a turn in which bytes were lent on. True: some are still in use. Muxer's. */
+  settle(): boolean {
+    return this.#borrower?.settle() ?? false;
+  }
+
+  /** False: the reader has enough. */
+  #deliver(bytes: Buffer): boolean {
+    const flows = this.readableFlowing === true && this.readableLength === 0;
+    if (this.#borrower && flows && this.listenerCount('data') === 1) {
+      this.#borrower.take(bytes);
+      this.#host.lentOn(this);
+      return !this.destroyed;
+    }
+    return this.push(this.#host.lends || bytes.length <= COPY_BYTES ? Buffer.from(bytes) : bytes);
   }
 
   receiveFin(): void {

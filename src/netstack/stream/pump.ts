@@ -4,8 +4,10 @@
 //
 // The ways it ends: (1) both directions saw their end; (2) one side fails: the other is reset; (3) one side closes without an end:
 // the other is reset too, because to end it would say "this was all". Each has a test.
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { KtError } from '../../errors.ts';
+import type { Lender } from './lent-reader.ts';
 import { reset } from './reset.ts';
 
 export interface JoinResult {
@@ -73,7 +75,7 @@ class Direction {
       else to.once('finish', () => this.#finished(onEnded));
     };
     if (from.readableEnded) return finish();
-    from.on('data', (chunk: Buffer) => {
+    const take = (chunk: Buffer): void => {
       this.bytes += chunk.length;
       if (!this.#corked) {
         this.#corked = true;
@@ -81,7 +83,16 @@ class Direction {
         setImmediate(() => this.#uncork());
       }
       if (!to.write(chunk)) from.pause();
-    });
+    };
+    from.on('data', take);
+    // A socket that has nothing waiting has given all of it to the system. Of other streams nobody knows what they keep.
+    if (to instanceof Socket) {
+      const settle = (): boolean => {
+        this.#uncork();
+        return to.writableLength > 0;
+      };
+      (from as Partial<Lender>).lendTo?.({ take, settle });
+    }
     to.on('drain', () => from.resume());
     from.on('end', finish);
     if (to.writableNeedDrain) from.pause();

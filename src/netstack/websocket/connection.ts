@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { KtError } from '../../errors.ts';
+import { LentReader } from '../stream/lent-reader.ts';
 import { CLOSE_CODE, closePayload, FrameDecoder, FrameError, frameHeader, OPCODE, unmask } from './frame.codec.ts';
 
 /** Milliseconds for the other side to answer our close frame. */
@@ -17,8 +18,10 @@ const PINGS_MAX = 8;
 const ZERO_MASK = Buffer.alloc(4);
 
 export interface ConnectionHandlers {
-  /** A piece of a message: `start` its first, `end` its last. The buffer may be kept. */
+  /** A piece of a message: `start` its first, `end` its last. The buffer may be kept, unless the connection `lends`. */
   onData(piece: Buffer, start: boolean, end: boolean): void;
+  /** Where it `lends`: after the last pieces of a turn. True: some are still in use. */
+  onSettle?(): boolean;
   onDrain(): void;
   /** Once, at the end. `code` 1006: the connection broke; then `error` says how, where that is known. */
   onClose(code: number, reason: string, error?: Error): void;
@@ -32,6 +35,8 @@ export interface ConnectionOptions {
 }
 
 export class WebSocketConnection {
+  /** Pieces are only lent (stream/lent-reader.ts). */
+  readonly lends: boolean;
   readonly #socket: Duplex;
   readonly #handlers: ConnectionHandlers;
   readonly #decoder: FrameDecoder;
@@ -43,6 +48,7 @@ export class WebSocketConnection {
   }[] = [];
   #pingNumber = 0;
   #closeSent = false;
+  #broken = false;
   #ended = false;
   #timer: NodeJS.Timeout | undefined;
   #code: number = CLOSE_CODE.abnormal;
@@ -64,7 +70,9 @@ export class WebSocketConnection {
       },
       { role, ...(options.maxFrameBytes === undefined ? {} : { maxFrameBytes: options.maxFrameBytes }) },
     );
-    socket.on('data', this.#onData);
+    const reader = LentReader.of(socket);
+    this.lends = reader !== undefined;
+    if (!reader) socket.on('data', this.#onData);
     socket.on('drain', () => handlers.onDrain());
     socket.on('error', (error) => {
       this.#error ??= error;
@@ -72,6 +80,7 @@ export class WebSocketConnection {
     socket.once('end', () => socket.destroy());
     socket.once('close', this.#onSocketClose);
     if (head.length > 0) socket.unshift(head);
+    reader?.lend({ take: this.#onData, settle: () => handlers.onSettle?.() ?? false });
   }
 
   /** True once a close was sent or seen: nothing more can be sent. */
@@ -131,12 +140,13 @@ export class WebSocketConnection {
   }
 
   readonly #onData = (chunk: Buffer): void => {
+    if (this.#broken) return;
     try {
       this.#decoder.push(chunk);
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.#error = new KtError('LINK_PROTOCOL', `the websocket's other side sent ${error.message}`, { cause: error });
-      this.#socket.off('data', this.#onData);
+      this.#broken = true;
       if (!this.closing) this.#control(OPCODE.close, closePayload(error.closeCode, ''));
       this.#code = CLOSE_CODE.abnormal;
       this.#closeSent = true;

@@ -160,8 +160,8 @@ export class FrameDecoder {
     }
     const whole = this.#left === 0;
     if (this.#opcode >= OPCODE.close) {
-      // Copied: what is kept over several chunks must not hold them.
-      if (piece.length > 0) this.#control.push(whole && this.#control.length === 0 ? piece : Buffer.from(piece));
+      // Copied: what is kept must not hold the chunk, nor change with it.
+      if (piece.length > 0) this.#control.push(Buffer.from(piece));
       if (whole) this.#finishControl();
     } else {
       const end = whole && this.#final;

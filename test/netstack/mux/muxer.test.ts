@@ -155,12 +155,19 @@ describe('credit', () => {
 });
 
 describe('batches', () => {
-  test('no batch is longer than 64 KiB, and all are full while there is enough', async () => {
+  test('a turn writes no more than the mark of the transport and one batch, and all are full while there is enough', async () => {
     const [client, server] = muxPair();
     for (let count = 0; count < 8; count += 1) client.muxer.open().end(Buffer.alloc(200 * KIB));
     await Promise.all(Array.from({ length: 8 }, async () => readAll(await server.next())));
-    expect(Math.max(...client.transport.batches)).toBeLessThanOrEqual(64 * KIB);
+    expect(Math.max(...client.transport.batches)).toBeLessThanOrEqual((64 + 65) * KIB);
     expect(client.transport.batches.length).toBeLessThanOrEqual(Math.ceil((8 * 200) / 60) + 10);
+  });
+
+  test('what a socket gives at a time goes out in one frame', async () => {
+    const [{ muxer }, peer] = muxAndPeer('client');
+    muxer.open().write(Buffer.alloc(64 * KIB));
+    await peer.until(() => peer.received(1) === 64 * KIB);
+    expect(peer.frames.filter(({ type }) => type === DATA).map(({ length }) => length)).toEqual([64 * KIB]);
   });
 
   test('control frames go first', async () => {
@@ -185,7 +192,7 @@ describe('batches', () => {
       0,
       peer.frames.findIndex(({ type }) => type === PING),
     );
-    expect(before.reduce((sum, { length }) => sum + length, 0)).toBeLessThanOrEqual(64 * KIB);
+    expect(before.reduce((sum, { length }) => sum + length, 0)).toBeLessThanOrEqual(65 * KIB);
     end.muxer.destroy();
   });
 
