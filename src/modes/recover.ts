@@ -9,6 +9,7 @@ import { MARK_ANNOTATION, nameFor, ownerName } from '../cluster/takeover/manifes
 import { MANUAL } from '../cluster/takeover/manual.ts';
 import { find, list, listIfAllowed } from '../cluster/takeover/objects.ts';
 import { removeAgent, restoreService } from '../cluster/takeover/restore.ts';
+import { checkHoldRights } from '../cluster/takeover/rights.ts';
 import { leadsToAgent } from '../cluster/takeover/selector.ts';
 import { ENDING_ANNOTATION, LABEL_SERVICE, type ServiceObject } from '../cluster/takeover/types.ts';
 import { fenceService } from '../cluster/takeover/write-service.ts';
@@ -88,6 +89,7 @@ export async function recoverService(
     if (!origin) return { service: name, outcome: 'untouched' };
     if (inProgress(origin, api.now(), options)) return { service: name, outcome: 'held', by: ownerName(origin) };
     if (options.dryRun) return { service: name, outcome: 'cleaned' };
+    await checkHoldRights(api, namespace, ['restore']);
     // The last write of who died may still be on its way.
     if (service) await fenceService(api, namespace, name);
     return { service: name, outcome: (await restoreService(api, namespace, name)) ? 'restored' : 'cleaned' };
@@ -103,7 +105,11 @@ export async function recoverService(
     const by = await holderOf(api, namespace, name, noted, options);
     if (by !== undefined) return { service: name, outcome: 'held', by };
   }
-  if (!options.dryRun) await restoreService(api, namespace, name);
+  if (!options.dryRun) {
+    // Else it would stop in the middle.
+    await checkHoldRights(api, namespace, ['restore']);
+    await restoreService(api, namespace, name);
+  }
   if (journal === undefined || journal === 'unreadable') return { service: name, outcome: 'restored' };
   if (journal.kind === 'preview') return { service: name, outcome: 'cleaned', what: 'the preview' };
   const scaled = journal.scaled?.map((one) => `deployment/${one.name} back to ${one.replicas}`).join(', ');

@@ -39,7 +39,7 @@ async function repair({ api, namespace, version, emit }: RepairContext): Promise
     (service) => journalOf(service) !== undefined || service.metadata.labels?.['kt/role'] === 'origin',
   );
   if (!touched) return;
-  const needed = [...holdRights(['selector']), ...(await forwardRights(api))];
+  const needed = [...holdRights(['restore']), ...(await forwardRights(api))];
   if ((await checkAccess(api, namespace, needed)).length > 0) return;
   // kt-connect's own is left to `kt recover`: its users may be asleep.
   for (const found of await recoverAll(api, namespace, { version, ktConnect: false })) {

@@ -42,6 +42,15 @@ describe('requests', () => {
     });
   });
 
+  test('R2: the server has the clock, whatever this laptop believes', async () => {
+    const date = 'Thu, 01 Jan 2026 10:00:00 GMT';
+    const server = await startFakeApi((_, response) => response.setHeader('date', date).end('{}'));
+    const api = apiFor(server.url);
+    expect(Math.abs(api.now() - Date.now())).toBeLessThan(5_000);
+    await api.request('GET', '/version');
+    expect(Math.abs(api.now() - Date.parse(date))).toBeLessThan(5_000);
+  });
+
   test('an empty answer is undefined', async () => {
     const server = await startFakeApi((_, response) => response.writeHead(200).end());
     expect(await apiFor(server.url).request('DELETE', '/x')).toBeUndefined();

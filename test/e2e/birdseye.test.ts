@@ -68,7 +68,7 @@ const of = ({ services }: Overview, name: string): ServiceLine | undefined => se
 const objects = (): Promise<string> =>
   kubectl(['get', 'pods,services,deployments,configmaps', '-l', 'app.kubernetes.io/managed-by=kt', '-o', 'name']);
 
-describe('birdseye', { timeout: 120_000 }, () => {
+describe('B1: birdseye', { timeout: 120_000 }, () => {
   test('Services with types, ports and ready endpoints; nothing is made', async () => {
     const before = await objects();
     const seen = await overview();

@@ -142,7 +142,24 @@ describe('forms', { timeout: 90_000 }, () => {
     expect((await loser?.exited)?.code).toBe(3);
     expect(loser?.stdout).toMatch(/"code":"SERVICE_HELD","message":"uid-12345 on [^"]*(is taking|holds)/);
     expect((await askFromPod(`http://${NAME}/`))['name']).toBe('laptop');
+    // Its origin has the pods now.
+    expect(await failed(`deploy/${NAME}`, '--expose', `${app.port}:80`)).toContain('holds all requests on port');
     await both[outcomes.indexOf('holds')]?.stop();
+    await shop.expectUntouched();
+  });
+
+  test.each([
+    ['exchange', 'reader'],
+    ['exchange', 'forwarder'],
+    ['mesh', 'reader'],
+    ['mesh', 'forwarder'],
+  ] as const)('%s as %s: every missing verb is named before any change', async (command, user) => {
+    const kt = laptop.start([command, NAME, '--skipPortChecking'], { user });
+    expect((await kt.exited).code).toBe(4);
+    expect(kt.stderr).toMatch(/you may not .*create, patch, delete services/);
+    expect(kt.stderr).toMatch(/create, delete deployments/);
+    if (user === 'reader') expect(kt.stderr).toContain('get pods/portforward');
+    else expect(kt.stderr).toContain('watch pods');
     await shop.expectUntouched();
   });
 

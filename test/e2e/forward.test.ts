@@ -199,7 +199,7 @@ describe('its session', { timeout: 180_000 }, () => {
     expect(await kubectl(['get', 'pods', '-o', 'name'])).not.toContain(created?.pod);
   });
 
-  test('a cut line and a deleted agent: the same port answers again, and what is dialled meanwhile waits', async () => {
+  test('F1: a cut line and a deleted agent: the same port answers again, and what is dialled meanwhile waits', async () => {
     const wan = await Wan.start();
     const config = wan.kubeconfig(laptop.kubeconfig('dev'), join(laptop.home, 'wan.yaml'), UID);
     const kt = laptop.start(['forward', 'orders', ':80', '--kubeconfig', config, '--output', 'json']);

@@ -36,7 +36,7 @@ async function expectGone(namespace = 'shop'): Promise<void> {
 }
 
 describe('preview', { timeout: 120_000 }, () => {
-  test("P1: a new Service, reachable from pods and from another developer's connect; removed on exit", async () => {
+  test("P1, F1: a new Service, reachable from pods and by another developer's connect and forward; removed on exit", async () => {
     const kt = await preview('--expose', `${app.port}:80`);
     expect(await askFromPod(`http://${NAME}/path?q=1`)).toMatchObject({
       name: 'laptop',
@@ -50,6 +50,11 @@ describe('preview', { timeout: 120_000 }, () => {
       for (const host of [NAME, `${NAME}.shop.svc.cluster.local`])
         expect(JSON.parse((await curl('-x', proxy, `http://${host}/`)).stdout)).toMatchObject({ name: 'laptop' });
       await connected.stop();
+      // F1: or by a local port of her own.
+      const forward = other.start(['forward', `${NAME}:0:80`, '--output', 'json']);
+      const { local } = await forward.event('forwarding');
+      expect(JSON.parse((await curl(`http://${local}/`)).stdout)).toMatchObject({ name: 'laptop' });
+      await forward.stop();
     } finally {
       await other.close();
     }

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { askFromPod, closeApp, leftovers, localApp, removeShop, TestShop } from './support/inbound.ts';
+import { askFromPod, closeApp, leftovers, localApp, removeShop, snapshot, TestShop } from './support/inbound.ts';
 import { kubectl, Laptop, type Running } from './support/kt.ts';
 
 const NAME = 'kt-t-recover';
@@ -58,6 +58,13 @@ describe('recover', { timeout: 120_000 }, () => {
   test('R1: exchange: left alone while its holder may come back, given back with --force, and at once where its agent is gone', async () => {
     const kt = await hold('exchange', NAME);
     expect(await recover()).toMatch(/is held by uid-12345 on .*: left as it is/);
+    const held = await snapshot(NAME);
+    for (const user of ['reader', 'forwarder'] as const) {
+      const refused = laptop.start(['recover', NAME, '--force'], { user });
+      expect((await refused.exited).code).toBe(4);
+      expect(refused.stderr).toMatch(/you may not patch, delete services.* delete deployments/);
+    }
+    expect(await snapshot(NAME)).toEqual(held);
     await vanish(kt);
     expect(await recover()).toMatch(/is held by uid-12345 on/);
     expect(await recover('--force')).toBe(`${NAME} is given back to its original pods\n`);

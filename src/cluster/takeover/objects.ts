@@ -6,7 +6,7 @@ import { deploymentPath, podPath, servicePath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
 import { statusCode } from '../status.ts';
 import { agentLabels } from './manifests.ts';
-import type { ServiceObject } from './types.ts';
+import { LABEL_SERVICE, type ServiceObject } from './types.ts';
 
 export interface OwnerReference {
   readonly kind: string;
@@ -143,9 +143,13 @@ export async function resolveService(api: ClusterApi, namespace: string, target:
   const workload = await find<Workload>(api, path);
   if (!workload) throw missing(kind);
   const labels = (kind === 'pod' ? workload.metadata.labels : workload.spec?.template?.metadata?.labels) ?? {};
-  const services = (await list<ServiceObject>(api, servicePath(namespace))).filter(({ spec }) =>
-    selects(spec.selector, labels),
-  );
+  const all = await list<ServiceObject>(api, servicePath(namespace));
+  // While a Service is taken its origin has the selector.
+  const meant = (service: ServiceObject): ServiceObject => {
+    const { 'kt/role': role, [LABEL_SERVICE]: taken } = service.metadata.labels ?? {};
+    return (role === 'origin' && all.find(({ metadata }) => metadata.name === taken)) || service;
+  };
+  const services = [...new Set(all.filter(({ spec }) => selects(spec.selector, labels)).map(meant))];
   const [only, ...others] = services;
   if (!only) throw new KtError('SERVICE_NOT_FOUND', `no Service in '${namespace}' leads to the ${kind} '${name}'`);
   if (others.length > 0)

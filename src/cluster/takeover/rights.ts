@@ -1,18 +1,19 @@
-// Which rights each way of holding a Service needs, asked all at once before anything is changed. Called by modes/hold.ts.
+// Which rights each way of holding a Service needs, asked all at once before anything is changed. Called by modes/hold.ts and modes/recover.ts.
 import { checkAccess, forwardRights, missingRights, type Right } from '../access.ts';
 import type { ClusterApi } from '../rest.ts';
 
-/** How a Service is held: by its selector; with its pods scaled to none; as one more endpoint; as a new Service. */
-export type HoldWay = 'selector' | 'scale' | 'manual' | 'preview';
+/** How a Service is held: by its selector; with its pods scaled to none; as one more endpoint; as a new Service. And giving one back. */
+export type HoldWay = 'selector' | 'scale' | 'manual' | 'preview' | 'restore';
 
 interface Need {
   readonly right: Right;
   readonly ways: readonly HoldWay[];
 }
 
-const ALL: readonly HoldWay[] = ['selector', 'scale', 'manual', 'preview'];
+const ALL: readonly HoldWay[] = ['selector', 'scale', 'manual', 'preview', 'restore'];
+const HOLDS = ALL.filter((way) => way !== 'restore');
 const service = (verb: string, ...ways: HoldWay[]): Need => ({ right: { verb, resource: 'services' }, ways });
-const pod = (verb: string): Need => ({ right: { verb, resource: 'pods' }, ways: ALL });
+const pod = (verb: string, ways: readonly HoldWay[]): Need => ({ right: { verb, resource: 'pods' }, ways });
 const deployment = (verb: string, ...ways: HoldWay[]): Need => ({
   right: { verb, resource: 'deployments', group: 'apps' },
   ways,
@@ -21,14 +22,14 @@ const deployment = (verb: string, ...ways: HoldWay[]): Need => ({
 const NEEDS: readonly Need[] = [
   service('get', ...ALL),
   service('create', 'selector', 'scale', 'preview'),
-  service('patch', 'selector', 'scale'),
-  service('delete', 'selector', 'scale', 'preview'),
-  pod('get'),
-  pod('list'),
-  pod('watch'),
+  service('patch', 'selector', 'scale', 'restore'),
+  service('delete', 'selector', 'scale', 'preview', 'restore'),
+  pod('get', HOLDS),
+  pod('list', ALL),
+  pod('watch', HOLDS),
   deployment('get', ...ALL),
   deployment('list', 'scale', 'manual'),
-  deployment('create', ...ALL),
+  deployment('create', ...HOLDS),
   deployment('patch', 'scale'),
   deployment('delete', ...ALL),
 ];
@@ -39,6 +40,7 @@ export const holdRights = (ways: readonly HoldWay[]): readonly Right[] =>
 
 /** Rejects with RIGHTS_MISSING naming every verb that these ways need. */
 export async function checkHoldRights(api: ClusterApi, namespace: string, ways: readonly HoldWay[]): Promise<void> {
-  const denied = await checkAccess(api, namespace, [...holdRights(ways), ...(await forwardRights(api))]);
+  const forward = ways.some((way) => way !== 'restore') ? await forwardRights(api) : [];
+  const denied = await checkAccess(api, namespace, [...holdRights(ways), ...forward]);
   if (denied.length > 0) throw missingRights(namespace, denied);
 }

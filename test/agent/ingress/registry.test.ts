@@ -91,6 +91,15 @@ describe('lease', () => {
     expect(registry.holders().map(({ session }) => session)).toEqual(['ben']);
   });
 
+  test('M7: live: rules and a link, both', () => {
+    const { registry } = world('a');
+    expect(registry.live()).toBe(false);
+    registry.setRules('a', [rule(ALL)]);
+    expect(registry.live()).toBe(true);
+    registry.linkDown('a');
+    expect(registry.live()).toBe(false);
+  });
+
   test('one of two links is enough', () => {
     const made = world('anna');
     made.up('anna');

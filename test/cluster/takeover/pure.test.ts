@@ -2,8 +2,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { takePatch } from '../../../src/cluster/takeover/apply.ts';
-import { encodeJournal, journalOf } from '../../../src/cluster/takeover/journal.ts';
-import { ingressDeployment, nameFor, originService } from '../../../src/cluster/takeover/manifests.ts';
+import { encodeJournal, journalOf, newJournal, withoutScaled } from '../../../src/cluster/takeover/journal.ts';
+import {
+  agentLabels,
+  ingressDeployment,
+  manualAgent,
+  nameFor,
+  originService,
+} from '../../../src/cluster/takeover/manifests.ts';
 import { selects } from '../../../src/cluster/takeover/objects.ts';
 import { listenPorts, servesAll, takenPorts } from '../../../src/cluster/takeover/ports.ts';
 import { restorePatch } from '../../../src/cluster/takeover/restore.ts';
@@ -208,6 +214,30 @@ describe('manifests', () => {
   });
 });
 
+describe('manual mesh', () => {
+  const { labels } = manualAgent('orders', 's1');
+  const manual = { mark: { name: 'version', value: 'anna' }, agent: manualAgent('orders', 's1') };
+  const made = ingressDeployment({ ...PLAN, manual }, OWNER, { code: 'code', origin: null }) as {
+    readonly metadata: { readonly name: string; readonly labels: object };
+    readonly spec: {
+      readonly selector: { readonly matchLabels: object };
+      readonly template: { readonly metadata: { readonly labels: Record<string, string> } };
+    };
+  };
+
+  test('M7: its pods have the labels of the Service, the mark, and labels that only this session has', () => {
+    expect(made.metadata.name).toBe('orders-kt-manual-s1');
+    expect(made.spec.selector.matchLabels).toEqual(labels);
+    expect(made.spec.template.metadata.labels).toMatchObject({ ...SERVICE.spec.selector, version: 'anna', ...labels });
+    expect(JSON.stringify(made)).toContain('\\"standby\\":true');
+  });
+
+  test('M7: it is no agent of the Service: neither restoring nor a second session finds it', () => {
+    expect(made.spec.template.metadata.labels).not.toMatchObject(agentLabels('orders'));
+    expect(labels).not.toEqual(manualAgent('orders', 's2').labels);
+  });
+});
+
 describe('journal', () => {
   test('garbage is unreadable, never an exception', () => {
     fc.assert(
@@ -229,5 +259,17 @@ describe('journal', () => {
     expect(journalOf({ ...SERVICE, metadata: { name: 'x', annotations: { 'kt/journal': text } } })).toMatchObject({
       kind: 'mesh',
     });
+  });
+
+  test('E7: the old number of pods is in it, and can be forgotten alone', () => {
+    const scaled = [{ name: 'orders', replicas: 3 }];
+    const text = newJournal({ ...PLAN, scaled }, OWNER, { app: 'orders' });
+    const taken: ServiceObject = { ...SERVICE, metadata: { name: 'orders', annotations: { 'kt/journal': text } } };
+    const journal = journalOf(taken);
+    if (journal === undefined || journal === 'unreadable') throw new Error('no journal');
+    expect(journal.scaled).toEqual(scaled);
+    const after = journalOf(mergePatch(taken, withoutScaled(taken, journal)) as ServiceObject);
+    const { scaled: _, ...rest } = journal;
+    expect(after).toEqual(rest);
   });
 });
