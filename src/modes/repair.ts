@@ -6,12 +6,15 @@ import type { ClusterApi } from '../cluster/rest.ts';
 import { journalOf } from '../cluster/takeover/journal.ts';
 import { list } from '../cluster/takeover/objects.ts';
 import { holdRights } from '../cluster/takeover/rights.ts';
-import type { ServiceObject } from '../cluster/takeover/types.ts';
+import { LABEL_SERVICE, type ServiceObject } from '../cluster/takeover/types.ts';
+import { asKtError } from '../errors.ts';
 import type { EventSink } from '../session/events.ts';
-import { recoverAll, recoveredText } from './recover.ts';
+import { recoveredText, recoverService } from './recover.ts';
 
 /** Milliseconds that a command waits for it at most; it goes on behind. */
 const WAIT_MS = 4_000;
+/** The same for a Service that the command is to take itself: its old agent drains for 35 s at most. */
+const OWN_WAIT_MS = 45_000;
 
 export interface RepairContext {
   readonly api: ClusterApi;
@@ -20,30 +23,55 @@ export interface RepairContext {
   readonly emit: EventSink;
 }
 
-/** Never rejects; resolves when it is done or has taken too long. */
-export function repairExpired(context: RepairContext): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, WAIT_MS);
-    void repair(context)
-      .catch((error: Error) => context.emit({ type: 'debug', message: `nothing was repaired: ${error.message}` }))
-      .finally(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-  });
+/** Never rejects; resolves when it is done or has taken too long. `wanted`: what the command itself is to take has to be whole first. */
+export async function repairExpired(
+  context: RepairContext,
+  wanted: readonly { readonly target: string }[] = [],
+): Promise<void> {
+  const { api, namespace, emit } = context;
+  try {
+    const names = takenNames(await list<ServiceObject>(api, servicePath(namespace)));
+    if (names.length === 0) return;
+    const needed = [...holdRights(['restore']), ...(await forwardRights(api))];
+    if ((await checkAccess(api, namespace, needed)).length > 0) return;
+    const targets = new Set(wanted.map(({ target }) => target.replace(/^.*\//, '')));
+    const own = names.filter((name) => targets.has(name));
+    const others = names.filter((name) => !targets.has(name));
+    await within(OWN_WAIT_MS, repair(context, own));
+    await within(WAIT_MS, repair(context, others));
+  } catch (error) {
+    emit({ type: 'debug', message: `nothing was repaired: ${asKtError(error).message}` });
+  }
 }
 
-async function repair({ api, namespace, version, emit }: RepairContext): Promise<void> {
-  const services = await list<ServiceObject>(api, servicePath(namespace));
-  const touched = services.some(
-    (service) => journalOf(service) !== undefined || service.metadata.labels?.['kt/role'] === 'origin',
-  );
-  if (!touched) return;
-  const needed = [...holdRights(['restore']), ...(await forwardRights(api))];
-  if ((await checkAccess(api, namespace, needed)).length > 0) return;
-  // kt-connect's own is left to `kt recover`: its users may be asleep.
-  for (const found of await recoverAll(api, namespace, { version, ktConnect: false })) {
-    if (found.outcome === 'restored' || found.outcome === 'cleaned')
-      emit({ type: 'warning', message: `its holder is gone: ${recoveredText(found)}` });
+/** Those that lead to an agent, or whose take-over did not finish. */
+function takenNames(services: readonly ServiceObject[]): string[] {
+  const names = services.flatMap((service) => {
+    const { name, labels } = service.metadata;
+    if (journalOf(service) !== undefined) return [name];
+    return labels?.['kt/role'] === 'origin' ? [labels[LABEL_SERVICE] ?? ''] : [];
+  });
+  return [...new Set(names)].filter((name) => name !== '');
+}
+
+/** kt-connect's own is left to `kt recover`: its users may be asleep. */
+async function repair({ api, namespace, version, emit }: RepairContext, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    try {
+      const found = await recoverService(api, namespace, name, { version });
+      if (found.outcome === 'restored' || found.outcome === 'cleaned')
+        emit({ type: 'warning', message: `its holder is gone: ${recoveredText(found)}` });
+    } catch (error) {
+      emit({ type: 'debug', message: `${name} was not repaired: ${asKtError(error).message}` });
+    }
   }
+}
+
+async function within(limitMs: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, limitMs);
+  });
+  await Promise.race([work, limit]);
+  clearTimeout(timer);
 }

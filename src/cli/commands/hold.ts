@@ -29,7 +29,7 @@ async function run(args: Arguments, version: string, kind: TakeoverKind): Promis
     const wanted = sessionArguments({ ...args, mode: 'agent' });
     const inbound = await openInbound(wanted, version, board, signals);
     try {
-      if (args['plan'] !== true) await repairExpired(inbound.context);
+      if (args['plan'] !== true) await repairExpired(inbound.context, requests);
       const holds = new Holds(inbound.context, inbound.guard);
       const planned = await holds.plan(requests);
       if (args['plan'] === true)

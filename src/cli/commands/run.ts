@@ -63,7 +63,7 @@ export async function runProgram(args: Arguments, version: string): Promise<numb
       try {
         session = await Session.open({ ...wanted, version, shared: false }, quiet, signals.signal);
         const { api, namespace } = session.cluster;
-        repairing = repairExpired({ api, namespace, version, emit: quiet });
+        if (requests.length === 0) repairing = repairExpired({ api, namespace, version, emit: quiet });
         join = session.join;
       } finally {
         signals.dispose();
@@ -96,7 +96,7 @@ export async function runProgram(args: Arguments, version: string): Promise<numb
 
 /** Takes what the program is to serve; what was taken is in `held` also when a later one fails. */
 async function holdForProgram(inbound: Inbound, requests: readonly HoldRequest[], held: Held[]): Promise<void> {
-  await repairExpired(inbound.context);
+  await repairExpired(inbound.context, requests);
   const planned = await planHolds(inbound.context, requests);
   inbound.guard();
   for (const one of planned) held.push(await hold(inbound.context, one));
