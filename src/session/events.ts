@@ -1,5 +1,6 @@
 // Everything that a session tells the outside, as one typed union. Plain lines, NDJSON and the screen are views of it.
 // Types only. Stamped and sent by session.ts; folded into a state by state.ts.
+import type { KeptCaller } from '../cluster/takeover/kept-callers.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Connector, ServiceLine } from './overview.ts';
 import type { TrafficBatch } from './traffic/types.ts';
@@ -78,11 +79,7 @@ export type SessionEvent =
   | {
       readonly type: 'kept';
       readonly service: string;
-      readonly callers: readonly {
-        readonly caller: string;
-        readonly connections: number;
-        readonly pods: readonly string[];
-      }[];
+      readonly callers: readonly KeptCaller[];
       readonly reason: string | null;
     }
   /** The links to the agent of a Service that is held. */

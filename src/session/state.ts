@@ -1,4 +1,5 @@
 // The state of a session as every view shows it: a fold over its events, nothing else changes it. Pure.
+import type { KeptCaller } from '../cluster/takeover/kept-callers.ts';
 import type { Mode, Pulse, SessionEvent } from './events.ts';
 
 /** A Service whose traffic this session has. */
@@ -14,6 +15,8 @@ export interface HeldService {
   readonly linkReason: string | null;
   /** Who took it from us. */
   readonly evictedBy: string | null;
+  /** Callers that keep connections to the original pods, as last looked. */
+  readonly kept: readonly KeptCaller[];
 }
 
 export interface SessionState {
@@ -100,7 +103,17 @@ export function reduce(state: SessionState, event: SessionEvent): SessionState {
     case 'holding': {
       const { service, kind, mark, ports, since } = event;
       const others = state.holds.filter((hold) => hold.service !== service);
-      const held = { service, kind, mark, ports, since, link: 'up' as const, linkReason: null, evictedBy: null };
+      const held = {
+        service,
+        kind,
+        mark,
+        ports,
+        since,
+        link: 'up' as const,
+        linkReason: null,
+        evictedBy: null,
+        kept: [],
+      };
       return { ...state, holds: [...others, held] };
     }
     case 'inbound':
@@ -110,6 +123,8 @@ export function reduce(state: SessionState, event: SessionEvent): SessionState {
       return state;
     case 'evicted':
       return changeHold(state, event.service, { evictedBy: event.by });
+    case 'kept':
+      return changeHold(state, event.service, { kept: event.callers });
     case 'released':
       return { ...state, holds: state.holds.filter(({ service }) => service !== event.service) };
     case 'shim': {

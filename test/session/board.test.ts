@@ -131,6 +131,12 @@ test('the state: holds come, change and go; a new place begins anew', () => {
   const evicted = reduce(holding, { type: 'evicted', service: 'orders', by: 'leo on pc' });
   expect(evicted.holds).toMatchObject([{ evictedBy: 'leo on pc' }]);
   expect(reduce(evicted, HOLDING).holds).toMatchObject([{ evictedBy: null }]);
+  const callers = [{ caller: 'gateway-1', connections: 3, pods: ['orders-1'] }];
+  const kept = reduce(holding, { type: 'kept', service: 'orders', callers, reason: null });
+  expect(kept.holds).toMatchObject([{ kept: callers }]);
+  expect(reduce(kept, { type: 'kept', service: 'orders', callers: [], reason: null }).holds).toMatchObject([
+    { kept: [] },
+  ]);
   expect(reduce(holding, { type: 'released', service: 'orders', kind: 'mesh', restored: true }).holds).toEqual([]);
   const forward = { type: 'forwarding', local: '127.0.0.1:1', remote: 'db:1', protocol: 'TCP' } as const;
   const forwarded = reduce(holding, forward);

@@ -33,6 +33,7 @@ const HELD: SessionState['holds'][number] = {
   link: 'up',
   linkReason: null,
   evictedBy: null,
+  kept: [],
 };
 
 function dataOf(

@@ -26,7 +26,7 @@ export async function status(args: Arguments): Promise<number> {
   return sessions.length === 0 ? 1 : 0;
 }
 
-function holdLine({ service, kind, mark, ports, link, linkReason, evictedBy }: HeldService): string {
+function holdLine({ service, kind, mark, ports, link, linkReason, evictedBy, kept }: HeldService): string {
   const to = ports.map(({ port, local, protocol }) => `${port} → :${local}${protocol === 'UDP' ? ' (UDP)' : ''}`);
   const state =
     evictedBy === null
@@ -34,5 +34,7 @@ function holdLine({ service, kind, mark, ports, link, linkReason, evictedBy }: H
         ? 'to this laptop'
         : `link DOWN: ${linkReason ?? ''}; the original pods answer`
       : `taken over by ${evictedBy}`;
-  return `  ${kind} ${service}  ${mark === null ? '' : `${mark}  `}${to.join(', ')}  ${state}`;
+  const stays = kept.map(({ caller, connections }) => `${caller} keeps ${connections}`).join(', ');
+  const pods = stays === '' ? '' : `; connections to the original pods: ${stays}`;
+  return `  ${kind} ${service}  ${mark === null ? '' : `${mark}  `}${to.join(', ')}  ${state}${pods}`;
 }

@@ -41,6 +41,12 @@ export function serviceDetail({ line: one, held }: ServiceRow, { state, now }: S
               ? `${Math.round(state.pulse?.inbound[name] ?? 0)} requests/s come here`
               : `link down: ${held.linkReason ?? ''}`,
           ),
+          ...held.kept.map(({ caller, connections }, at) =>
+            line(
+              span((at === 0 ? 'not here' : '').padEnd(10), 'warn'),
+              `${caller} keeps ${connections === 1 ? '1 connection' : `${connections} connections`} to the original pods`,
+            ),
+          ),
         ]
       : []),
     ...by
