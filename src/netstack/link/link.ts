@@ -117,7 +117,7 @@ export class Link {
     return this.#muxer.full;
   }
 
-  /** Bytes that wait to be sent: new streams take the link with fewer. */
+  /** Bytes that wait to be sent. */
   get outstanding(): number {
     return this.#muxer.outstanding;
   }
@@ -126,6 +126,11 @@ export class Link {
   get traffic(): { readonly received: number; readonly sent: number } {
     const { bytesReceived, bytesSent } = this.#muxer.stats;
     return { received: bytesReceived, sent: bytesSent };
+  }
+
+  /** Streams that bulk arrives on. */
+  get bulkStreams(): number {
+    return this.#muxer.bulkStreams;
   }
 
   /** Open streams without the control stream. */

@@ -107,7 +107,7 @@ export class LinkPool {
     return this.#best()?.ping() ?? Promise.reject(new KtError('LINK_LOST', 'no link'));
   }
 
-  /** The link with the fewest bytes outstanding. Parks while there is none; rejects with LINK_PARKED, or CANCELLED on `signal`. */
+  /** The link with the least to do. Parks while there is none; rejects with LINK_PARKED, or CANCELLED on `signal`. */
   acquire(signal?: AbortSignal): Promise<Link> {
     const link = this.#best();
     if (link) return Promise.resolve(link);
@@ -164,15 +164,7 @@ export class LinkPool {
 
   #best(): Link | undefined {
     let best: Link | undefined;
-    for (const link of this.#links) {
-      if (link.closed) continue;
-      if (
-        best === undefined ||
-        (best.full && !link.full) ||
-        (best.full === link.full && link.outstanding < best.outstanding)
-      )
-        best = link;
-    }
+    for (const link of this.#links) if (!link.closed && (best === undefined || lighter(link, best))) best = link;
     return best;
   }
 
@@ -275,4 +267,11 @@ export class LinkPool {
     const old = this.#links.find((link) => Date.now() - link.openedAt > LINK_AGE_MAX_MS);
     if (old) this.#retire(old);
   }
+}
+
+/** A new stream should wait behind less: first where there is room, then behind fewer downloads, then behind fewer bytes of uploads. */
+function lighter(one: Link, other: Link): boolean {
+  if (one.full !== other.full) return other.full;
+  const downloads = one.bulkStreams - other.bulkStreams;
+  return downloads === 0 ? one.outstanding < other.outstanding : downloads < 0;
 }

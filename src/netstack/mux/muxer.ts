@@ -127,6 +127,12 @@ export class Muxer implements StreamHost {
     return this.#transport.writableLength + this.#control.bytes + this.#round.sendable;
   }
 
+  /** Streams that bulk arrives on: a queue that a new stream's answers would wait in. */
+  get bulkStreams(): number {
+    if (this.#active.size > 0) this.#sweep(performance.now());
+    return this.#active.size;
+  }
+
   /** Opens a stream; its first frame carries what was written to it by then. Throws LINK_LOST or STREAM_LIMIT. */
   open(): MuxStream {
     if (this.#closed) throw new KtError('LINK_LOST', 'the link is closed');
@@ -207,13 +213,15 @@ export class Muxer implements StreamHost {
 
   creditTarget(stream: MuxStream): number {
     const now = performance.now();
-    if (now - this.#sweptAt > ACTIVE_MS) {
-      this.#sweptAt = now;
-      for (const one of this.#active) if (now - one.lastDataAt > ACTIVE_MS) this.#active.delete(one);
-    }
+    if (now - this.#sweptAt > ACTIVE_MS) this.#sweep(now);
     const share = this.#budget.streamTarget(this.#active.size);
     // A request and its answer fit the window that every stream starts with, and cost no frame for more.
     return this.#active.has(stream) ? share : Math.min(share, INITIAL_WINDOW);
+  }
+
+  #sweep(now: number): void {
+    this.#sweptAt = now;
+    for (const one of this.#active) if (now - one.lastDataAt > ACTIVE_MS) this.#active.delete(one);
   }
 
   sawBulk(stream: MuxStream): void {
