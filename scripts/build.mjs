@@ -42,6 +42,8 @@ for (const [from, to] of [
   ['shims/node/kt-node.cjs', 'kt-node.cjs'],
   ['shims/node/kt-node-broker.cjs', 'kt-node-broker.cjs'],
   ['shims/python/sitecustomize.py', 'python/sitecustomize.py'],
+  // Optional: shims/any/build.sh makes it, where there is a C compiler.
+  ['shims/any/kt-any', 'kt-any'],
 ]) {
   if (!existsSync(from)) continue;
   mkdirSync(`dist/shims/${to}`.replace(/\/[^/]*$/, ''), { recursive: true });

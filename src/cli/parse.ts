@@ -118,6 +118,16 @@ export async function run(given: readonly string[], version: string): Promise<nu
       start(async () => (await import('./commands/route.ts')).route),
     )
     .command(
+      'open <target>',
+      'Open a Service in a browser with a profile of its own: kt open svc/gateway',
+      (y) =>
+        y
+          .positional('target', { type: 'string', describe: 'svc/NAME[:PORT][/PATH], or a URL' })
+          .option('browser', { type: 'string', describe: 'its path, or its name on PATH' })
+          .option('print', { type: 'boolean', default: false, describe: 'only show the URL and the PAC file' }),
+      start(async () => (await import('./commands/open-browser.ts')).openBrowser),
+    )
+    .command(
       'env',
       'Print what `kt run` would set, for shells, .env files and IDEs',
       (y) =>

@@ -56,6 +56,11 @@ export function withFilesOptions<T>(yargs: Argv<T>): Argv<T> {
       describe: 'put the ConfigMaps and Secrets that a workload mounts into a folder, $KT_FILES',
       group: GROUP,
     },
+    any: {
+      type: 'boolean',
+      default: false,
+      describe: 'for programs of any kind, static binaries too (Linux): connects are caught by the kernel',
+    },
     'env-diff': { type: 'boolean', default: false, describe: 'show each variable (secrets masked)', group: GROUP },
   });
   return yargs;

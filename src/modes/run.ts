@@ -38,6 +38,24 @@ export interface ProgramOptions {
   /** What the program gets beside the laptop's own. */
   readonly variables?: Readonly<Record<string, string>>;
   readonly javaVariable?: JavaVariable | undefined;
+  /** Under the supervisor, which needs no shim in the program. */
+  readonly any?: boolean | undefined;
+}
+
+/** The command under the supervisor of `--any`. Throws UNSUPPORTED where there is none. */
+function supervised(command: readonly string[], dns: string): { command: string[]; env: Record<string, string> } {
+  if (process.platform !== 'linux') {
+    throw new KtError('UNSUPPORTED', '--any needs Linux: other systems have nothing like its kernel interface', {
+      hint: 'without it, JVM, Node and Python programs reach the cluster, others by the proxy of `kt connect` or `kt forward`',
+    });
+  }
+  const supervisor = join(asset('shims'), 'kt-any');
+  if (!existsSync(supervisor)) {
+    throw new KtError('UNSUPPORTED', 'this kt was built without the supervisor of --any', {
+      hint: 'in a clone, with a C compiler: shims/any/build.sh && npm run build',
+    });
+  }
+  return { command: [supervisor, ...command], env: { KT_ANY_DNS: dns } };
 }
 
 /** Runs `command` until it ends; resolves with the exit code a shell would show. Rejects with COMMAND_NOT_FOUND. */
@@ -47,8 +65,9 @@ export async function runCommand(
   emit: (event: SessionEvent) => void,
   options: ProgramOptions = {},
 ): Promise<number> {
-  const [file, ...args] = command;
+  const [file] = command;
   if (file === undefined) throw new KtError('USAGE', 'no program was named', { hint: 'kt run -- mvn spring-boot:run' });
+  const any = options.any ? supervised(command, join.dns) : undefined;
   const base: NodeJS.ProcessEnv = { ...process.env, ...options.variables };
   const { set, unset } = environmentOf(join, base, options.javaVariable);
   const gradle = gradleHint(command, base);
@@ -70,8 +89,9 @@ export async function runCommand(
     return () => process.off(name, handler);
   });
   // `cleanup: false`: what ends kt is passed on, and the program decides how it ends.
-  const child = execa(file, args, {
-    env,
+  const [started = file, ...startedArgs] = any?.command ?? command;
+  const child = execa(started, startedArgs, {
+    env: { ...env, ...any?.env },
     extendEnv: false,
     stdio: 'inherit',
     reject: false,

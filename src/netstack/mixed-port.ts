@@ -32,6 +32,8 @@ export interface MixedPortOptions {
   readonly firstByteMs?: number | undefined;
   /** Milliseconds for a SOCKS handshake. Default 10,000. */
   readonly handshakeMs?: number | undefined;
+  /** The PAC file that the HTTP proxy serves, as it is now. */
+  readonly pac?: (() => string) | undefined;
   /** Milliseconds for the header section of an HTTP request. Default 30,000. */
   readonly headersMs?: number | undefined;
 }
@@ -40,7 +42,7 @@ export interface MixedPortOptions {
 export async function listenMixedPort(options: MixedPortOptions): Promise<Listener> {
   const { host, port, dialer, auth, protocols = 'both', connectionsMax, firstByteMs = FIRST_BYTE_MS } = options;
   const log: ProxyLog | undefined = options.log && ((entry) => options.log?.(formatLogEntry(entry), entry));
-  const http = new HttpProxy({ dialer, auth, log, headersMs: options.headersMs });
+  const http = new HttpProxy({ dialer, auth, log, headersMs: options.headersMs, pac: options.pac });
   const socks = { dialer, auth, log, handshakeMs: options.handshakeMs };
   const silent = (): void => {
     log?.({ door: 'listener', event: 'rejected', reason: `no byte within ${firstByteMs} ms` });

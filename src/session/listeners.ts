@@ -5,6 +5,7 @@ import { KtError } from '../errors.ts';
 import { startBroker } from '../netstack/broker/server.ts';
 import type { Dialer } from '../netstack/dialer.ts';
 import { startDnsServer } from '../netstack/dns/server.ts';
+import { pacFile } from '../netstack/http/pac.codec.ts';
 import { listenMixedPort } from '../netstack/mixed-port.ts';
 import type { SessionCluster } from './cluster.ts';
 import type { EventSink } from './events.ts';
@@ -59,7 +60,17 @@ export async function openListeners(
       via: 'direct',
       reason: '',
     }));
-    const proxy = keep(await listenMixedPort({ host, port, dialer: proxied, ...log, ...proxyAuth(options) }));
+    const pac = (): string =>
+      pacFile({
+        proxy: `127.0.0.1:${proxy.port}`,
+        namespace: cluster.namespace,
+        suffixes: router.suffixes(),
+        cidrs: router.cidrs(),
+        companyProxy: ['HTTP_PROXY', 'HTTPS_PROXY'].some(
+          (name) => process.env[name] || process.env[name.toLowerCase()],
+        ),
+      });
+    const proxy = keep(await listenMixedPort({ host, port, dialer: proxied, pac, ...log, ...proxyAuth(options) }));
     const dns = keep(await startDnsServer({ host, port: dnsPort, dialer: names, router, upstreams }));
     const shimDns = keep(
       await startDnsServer({ host: '127.0.0.1', port: 0, dialer: names, router, upstreams, refuseForeign: true }),

@@ -7,7 +7,7 @@ import { KtError } from '../../src/errors.ts';
 import { runEnvironment } from '../../src/modes/run-env.ts';
 import { type Broker, startBroker } from '../../src/netstack/broker/server.ts';
 import { writeSessionFile } from '../../src/session/session-file.ts';
-import { nameServer } from './name-server.ts';
+import { nameServer, type Zone } from './name-server.ts';
 import { NameTableDialer, TableRouter } from './name-table-dialer.ts';
 import { deadPort, echoServer, httpServer, type Peer } from './peers.ts';
 
@@ -43,7 +43,15 @@ export interface ShimWorld {
   stop(): Promise<void>;
 }
 
-export async function shimWorld(): Promise<ShimWorld> {
+export interface MoreServices {
+  readonly names?: Record<string, readonly string[]>;
+  /** `address:port` → loopback port. */
+  readonly ports?: Record<string, number>;
+  readonly zone?: Zone;
+}
+
+/** `more`: services beside those that every test has. */
+export async function shimWorld(more: MoreServices = {}): Promise<ShimWorld> {
   const peers: Peer[] = [];
   const started = async (peer: Promise<Peer>): Promise<number> => {
     peers.push(await peer);
@@ -59,6 +67,7 @@ export async function shimWorld(): Promise<ShimWorld> {
   const publicPort = await started(httpServer((_, response) => response.end('outside')));
   const dialer = new NameTableDialer({
     names: {
+      ...more.names,
       orders: [ORDERS],
       six: [ORDERS_6],
       both: [ORDERS, ORDERS_6],
@@ -68,6 +77,7 @@ export async function shimWorld(): Promise<ShimWorld> {
       outside: [OUTSIDE],
     },
     ports: {
+      ...more.ports,
       [`${ORDERS}:80`]: shop,
       [`${ORDERS}:7000`]: echo,
       [`${POD}:8080`]: shop,
@@ -83,6 +93,7 @@ export async function shimWorld(): Promise<ShimWorld> {
   });
   // kt's DNS for shims: the record types that the broker does not have.
   const dns = await nameServer({
+    ...more.zone,
     '_db._tcp.orders.shop.svc': { SRV: [{ priority: 1, weight: 2, port: 5432, target: 'orders-0.orders.shop.svc' }] },
     '7.0.18.198.in-addr.arpa': { PTR: 'orders-0.orders.shop.svc' },
   });

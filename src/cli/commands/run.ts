@@ -79,7 +79,8 @@ export async function runProgram(args: Arguments, version: string): Promise<numb
       }
     }
     const variables = { ...surroundings?.variables, ...own };
-    return await runCommand(command, join, quiet, { variables, javaVariable: javaVariable(args) });
+    const any = args['any'] === true;
+    return await runCommand(command, join, quiet, { variables, javaVariable: javaVariable(args), any });
   } catch (error) {
     return output.failure(error);
   } finally {

@@ -15,6 +15,7 @@ import { challenge } from './authenticate.ts';
 import { DialerAgent } from './dialer-agent.ts';
 import { forward, hasBody } from './forward.ts';
 import { HEADER_BYTES_MAX } from './outbound.ts';
+import { PAC_PATH, PAC_TYPE } from './pac.codec.ts';
 import { explainBroken, explainTarget } from './refusals.ts';
 import { parseRequestTarget } from './request-target.codec.ts';
 import { upgrade } from './upgrade.ts';
@@ -31,6 +32,8 @@ export interface HttpProxyOptions {
   readonly log?: ProxyLog | undefined;
   /** Default HEADERS_MS. */
   readonly headersMs?: number | undefined;
+  /** The PAC file that this proxy serves, as it is now. Asked for without a password: browsers have none for it. */
+  readonly pac?: (() => string) | undefined;
 }
 
 export class HttpProxy {
@@ -80,6 +83,11 @@ export class HttpProxy {
 
   #plain(incoming: IncomingMessage, response: ServerResponse): void {
     this.#answering.set(incoming.socket, response);
+    if (this.#options.pac && incoming.url === PAC_PATH && incoming.method === 'GET') {
+      incoming.resume();
+      response.writeHead(200, { 'Content-Type': PAC_TYPE, 'Cache-Control': 'no-cache' }).end(this.#options.pac());
+      return;
+    }
     const denied = challenge(incoming, this.#options.auth);
     const request = parseRequestTarget(incoming.url ?? '', incoming.method);
     if (denied !== undefined || request.form !== 'absolute') {
