@@ -13,8 +13,8 @@ import type { Registry } from './registry.machine.ts';
 import { listenUdp, type UdpListener } from './udp.ts';
 import type { Upstreams } from './upstreams.ts';
 
-/** Connections on all ports; the pod's memory limit is 256 MiB and each one holds some 10 KiB. */
-const CONNECTIONS_MAX = 8_192;
+/** Connections on all ports; the pod's memory limit is 256 MiB, and each one with its origin connection takes some 16 KiB. */
+const CONNECTIONS_MAX = 4_096;
 /** Milliseconds for the origin Service to answer a connect. */
 const ORIGIN_MS = 10_000;
 /**
