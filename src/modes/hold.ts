@@ -187,8 +187,9 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
     void keepTaken(api, plan, {
       owner,
       signal: keeping.signal,
-      onKept: () =>
-        emit({ type: 'warning', message: `${service} was written by somebody (a redeploy?) and is taken again` }),
+      onKept: (reason) => emit({ type: 'warning', message: `${service} is taken again: ${reason}` }),
+      onAway: () =>
+        emit({ type: 'warning', message: `${service} goes to its own pods meanwhile: its agent is not there` }),
       onLost: (reason, ended) => {
         // There is no agent to come back to.
         if (ended) link.close();

@@ -218,7 +218,7 @@ describe('others write at the same moment', { timeout: 120_000 }, () => {
     for (let time = 0; time < 3; time += 1) {
       const seen = kt.events.length;
       await kubectl(command, 'dev', file);
-      await kt.event('warning', ({ message }) => message.includes('taken again'), seen);
+      await kt.event('warning', ({ message }) => message.includes('taken again: it was written'), seen);
       await answeredBy('laptop');
     }
     expect((await kt.stop()).code).toBe(0);
