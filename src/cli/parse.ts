@@ -10,11 +10,14 @@ import { withHoldOptions, withMeshOptions, withPreviewOptions, withRunOptions } 
 import { type Arguments, GLOBAL_OPTIONS, withSessionOptions } from './options.ts';
 import { withEnvironmentOptions } from './workload-options.ts';
 
+/** The command of `kt` alone: a name that nobody types, beside `kt open SERVICE`. */
+const ALONE = 'kt-alone';
+
 /** A command gets its arguments and gives the exit code. */
 type Command = (args: Arguments, version: string) => Promise<number>;
 
 export async function run(given: readonly string[], version: string): Promise<number> {
-  const argv = opensScreen(given) ? ['open', ...given] : given;
+  const argv = opensScreen(given) ? [ALONE, ...given] : given;
   let code = 0;
   const start = (load: () => Promise<Command>) => async (args: Arguments) => {
     const command = await load();
@@ -94,7 +97,7 @@ export async function run(given: readonly string[], version: string): Promise<nu
     )
     // `kt` alone, on a terminal: main.ts says so.
     .command(
-      'open',
+      ALONE,
       false,
       (y) => withSessionOptions(y),
       start(async () => (await import('./commands/open.ts')).open),
