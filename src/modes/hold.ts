@@ -172,12 +172,14 @@ export async function hold(context: HoldContext, { request, plan }: PlannedHold)
     // Last: now somebody else answers.
     if (plan.scaled) {
       step('started', `scale ${plan.scaled.map(({ name }) => name).join(', ')} to 0`);
-      await scaleDown(api, namespace, plan.scaled, signal);
+      await scaleDown(api, namespace, service, plan.scaled, signal);
     }
   } catch (error) {
     step('failed', text);
     uncount?.();
-    const known = asKtError(error);
+    const known = signal.aborted
+      ? new KtError('CANCELLED', `cancelled while ${service} was being taken`)
+      : asKtError(error);
     // What was made by us is given back; what others hold stays, and what is half made was undone by who made it.
     if (known.code === 'SERVICE_HELD' || !applied) link.close();
     else await release().catch(() => undefined);

@@ -2,6 +2,7 @@
 // of it while the laptop is there, and none when it is not.
 import type { Server } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Overview } from '../../src/session/overview.ts';
 import {
   askFromPod,
   Callers,
@@ -82,6 +83,13 @@ describe('manual', { timeout: 120_000 }, () => {
     // As a routing rule would: to this endpoint alone.
     const [address = ''] = await ktEndpoints();
     expect(await askFromPod(`http://${address}:8080/`)).toMatchObject({ name: 'laptop' });
+    const seen = laptop.start(['birdseye', '--output', 'json']);
+    await seen.exited;
+    const { services } = JSON.parse(seen.stdout) as Overview;
+    expect(services.find(({ name }) => name === NAME)).toMatchObject({
+      state: 'meshed',
+      by: [{ user: 'uid-12345', mark: 'version=anna (manual)', live: true }],
+    });
     const callers = await Callers.start(`http://${NAME}/`);
     await callers.seen((lines) => lines.includes('new laptop') && lines.includes('new pod'), 'its share');
     const ending = callers.lines.length;
@@ -102,7 +110,7 @@ describe('manual', { timeout: 120_000 }, () => {
     await shop.expectUntouched();
   });
 
-  test('M7, M4: the same mark is refused with who has it, another one is not', async () => {
+  test('M7, M4, M5: the same mark is refused with who has it, another one is not; exchange and mesh auto are', async () => {
     const kt = await mesh('--versionMark', 'anna');
     const same = laptop.start([
       'mesh',
@@ -116,6 +124,11 @@ describe('manual', { timeout: 120_000 }, () => {
     ]);
     expect((await same.exited).code).toBe(3);
     expect(same.stderr).toMatch(/uid-12345 on .* has the endpoint version=anna of kt-t-manual already/);
+    for (const command of ['exchange', 'mesh']) {
+      const refused = laptop.start([command, NAME, '--expose', `${app.port}:80`]);
+      expect((await refused.exited).code).toBe(3);
+      expect(refused.stderr).toMatch(/uid-12345 on .* meshes kt-t-manual in manual mode/);
+    }
     const other = await mesh('--versionMark', 'ben');
     await Promise.all([kt.stop(), other.stop()]);
     await shop.expectUntouched();

@@ -102,6 +102,16 @@ const CASES: readonly Case[] = [
   { mode: 'agentless', args: ['connect', '--mode', 'agentless', ...FREE], works: (kt) => through(kt, 'agentless') },
   { mode: 'exchange', args: ['exchange', SHOP, '--expose', 'PORT:8080'], works: held },
   { mode: 'mesh', args: ['mesh', SHOP, '--expose', 'PORT:8080', '--versionMark', 'e2e'], works: held },
+  {
+    mode: 'exchange-scale',
+    args: ['exchange', SHOP, '--mode', 'scale', '--expose', 'PORT:8080'],
+    works: held,
+  },
+  {
+    mode: 'mesh-manual',
+    args: ['mesh', SHOP, '--mode', 'manual', '--expose', 'PORT:8080', '--versionMark', 'e2e'],
+    works: held,
+  },
   { mode: 'preview', args: ['preview', `${SHOP}-new`, '--expose', 'PORT:8080'], works: held },
   {
     mode: 'birdseye',

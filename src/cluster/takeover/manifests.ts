@@ -76,7 +76,7 @@ function metadata(plan: TakeoverPlan, owner: TakeoverOwner, role: Role): ObjectM
 }
 
 /** Who made it, as its annotations say. */
-export function ownerName(made: ServiceObject | undefined): string {
+export function ownerName(made: Pick<ServiceObject, 'metadata'> | undefined): string {
   const { 'kt/user': user = 'somebody', 'kt/host': host = 'a laptop' } = made?.metadata.annotations ?? {};
   return holderName({ user, host });
 }
@@ -175,7 +175,15 @@ export function ingressDeployment(plan: TakeoverPlan, owner: TakeoverOwner, opti
       selector: { matchLabels: agent },
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
       template: {
-        metadata: { labels, annotations: { 'sidecar.istio.io/inject': 'false', 'linkerd.io/inject': 'disabled' } },
+        metadata: {
+          labels,
+          annotations: {
+            'sidecar.istio.io/inject': 'false',
+            'linkerd.io/inject': 'disabled',
+            // Whoever plans sees the pods of a Service, not whose Deployment made them.
+            ...(manual ? made.annotations : {}),
+          },
+        },
         spec,
       },
     },

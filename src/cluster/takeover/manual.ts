@@ -25,7 +25,7 @@ export async function planManual(
   session: string,
 ): Promise<TakeoverPlan> {
   const mark = labelOf(header);
-  const plan = await planTakeover(api, namespace, request);
+  const plan = await planTakeover(api, namespace, { ...request, besideManual: true });
   const { service, original, ports, listens } = plan;
   if (plan.joins)
     throw new KtError(

@@ -19,6 +19,8 @@ export interface TakeoverRequest {
   /** Empty: all TCP ports. */
   readonly ports: readonly WantedPort[];
   readonly drain: boolean;
+  /** Others' endpoints of manual mode do not matter. */
+  readonly besideManual?: boolean;
   /** Exchange: its pods are scaled to none meanwhile. */
   readonly scale?: boolean;
 }
@@ -27,7 +29,7 @@ export interface TakeoverRequest {
 export async function planTakeover(
   api: ClusterApi,
   namespace: string,
-  { kind, target, ports: wanted, drain, scale = false }: TakeoverRequest,
+  { kind, target, ports: wanted, drain, scale = false, besideManual = false }: TakeoverRequest,
 ): Promise<TakeoverPlan> {
   const original = await resolveService(api, namespace, target);
   const { name } = original.metadata;
@@ -36,6 +38,11 @@ export async function planTakeover(
   if (journal === 'unreadable')
     throw new KtError('SERVICE_HELD', `${name} was taken over by a newer kt`, { hint: 'use that version' });
   const pods = journal ? [] : await podsOf(api, namespace, original);
+  const labelled = pods.find(({ metadata }) => metadata.labels?.['kt/role'] === 'manual');
+  if (labelled && !besideManual)
+    throw new KtError('SERVICE_HELD', `${ownerName(labelled)} meshes ${name} in manual mode`, {
+      hint: 'its pod would be one of the original pods; ask for it, or mesh with --mode manual and another mark',
+    });
   const listens = journal?.listens ?? listenPorts(name, original.spec.ports ?? [], namedPorts(pods));
   const selector = journal?.selector ?? original.spec.selector ?? {};
   if (drain) await checkReplaceable(api, namespace, name, selector);

@@ -2,22 +2,19 @@
 // journal on the Service, so anybody can do it, again, and after any part of it was done. Called by modes/hold.ts and modes/recover.ts.
 import { setTimeout as wait } from 'node:timers/promises';
 import { KtError } from '../../errors.ts';
-import { deploymentPath, endpointSlicesPath, servicePath } from '../paths.ts';
+import { deploymentPath, servicePath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
 import { statusCode } from '../status.ts';
+import { callersMoved } from './endpoints.ts';
 import { journalOf } from './journal.ts';
 import { agentLabels, nameFor } from './manifests.ts';
-import { agentPods, find, list, podsOf } from './objects.ts';
+import { find, podsOf } from './objects.ts';
 import { returnPods } from './replace-pods.ts';
 import { scaleBack, waitForReplicas } from './scale.ts';
 import { leadsToAgent, ownSelector, replaceSelector, type Selector } from './selector.ts';
 import { type AgentIdentity, ENDING_ANNOTATION, JOURNAL_ANNOTATION, type ServiceObject } from './types.ts';
 import { patchService, writeService } from './write-service.ts';
 
-/** Milliseconds for the original pods to be the Service's endpoints again; the controller needs some 100. */
-const ENDPOINTS_MS = 10_000;
-/** Milliseconds until every kube-proxy has heard of it: its sync period is 1 s. */
-const SETTLE_MS = 1_200;
 /** Milliseconds for the agent's pods to drain and end; they have 30 s. */
 const DRAIN_MS = 35_000;
 /** Milliseconds for the pods of --mode scale to be ready again: as kt-connect's --recoverWaitTime. */
@@ -61,12 +58,12 @@ export async function restoreService(
   if (restored) {
     // Callers that are asked to leave too early come to the agent once more, and are served.
     const leaving = onReturned?.().catch(() => undefined);
-    await callersReturned(api, namespace, service);
+    await callersMoved(api, namespace, service, 'pods');
     await leaving;
   }
   // Somebody who keeps it taken may have looked at the origin just before it was marked: the agent goes only when nobody is led to it.
   for (let time = 0; time < KEEPERS_MAX && (await leadBack(api, namespace, service)); time += 1)
-    await callersReturned(api, namespace, service);
+    await callersMoved(api, namespace, service, 'pods');
   onStep?.(`delete deployment/${nameFor(service, 'ingress')} and service/${nameFor(service, 'origin')}`);
   await removeLeftovers(api, namespace, service, remains);
   return restored;
@@ -80,11 +77,6 @@ async function markEnding(api: ClusterApi, namespace: string, service: string): 
   } catch (error) {
     if (statusCode(error) !== 404) throw error;
   }
-}
-
-async function callersReturned(api: ClusterApi, namespace: string, service: string): Promise<void> {
-  await endpointsReturned(api, namespace, service);
-  await wait(SETTLE_MS);
 }
 
 function isPreview(service: ServiceObject): boolean {
@@ -130,30 +122,6 @@ export async function leadBack(api: ClusterApi, namespace: string, service: stri
 export function restorePatch(current: ServiceObject, selector: Selector): object {
   const metadata = { resourceVersion: current.metadata.resourceVersion, annotations: { [JOURNAL_ANNOTATION]: null } };
   return { metadata, spec: { selector: replaceSelector(current.spec.selector, ownSelector(current, selector)) } };
-}
-
-interface EndpointSlice {
-  readonly endpoints?: readonly {
-    readonly conditions?: { readonly ready?: boolean };
-    readonly targetRef?: { readonly name?: string };
-  }[];
-}
-
-/** Until the agent's pods are no endpoints any more. Without the right to look, or at the limit, it goes on: the settle time follows. */
-async function endpointsReturned(api: ClusterApi, namespace: string, service: string): Promise<void> {
-  const path = endpointSlicesPath(namespace);
-  const end = performance.now() + ENDPOINTS_MS;
-  try {
-    const agents = new Set((await agentPods(api, namespace, service)).map(({ metadata }) => metadata.name));
-    while (performance.now() < end) {
-      const slices = await list<EndpointSlice>(api, path, `kubernetes.io/service-name=${service}`);
-      const names = slices.flatMap(({ endpoints = [] }) => endpoints).map(({ targetRef }) => targetRef?.name ?? '');
-      if (!names.some((name) => agents.has(name))) return;
-      await wait(POLL_MS);
-    }
-  } catch {
-    // It only shortens the wait.
-  }
 }
 
 /** What a take-over made, by uid: somebody else may take the Service as soon as the origin is gone, and makes others of the same names. */

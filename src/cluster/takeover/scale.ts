@@ -5,6 +5,7 @@ import { asKtError, KtError } from '../../errors.ts';
 import { autoscalersPath, deploymentPath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
 import { statusCode } from '../status.ts';
+import { callersMoved } from './endpoints.ts';
 import { journalOf, withoutScaled } from './journal.ts';
 import { find, list, selects } from './objects.ts';
 import type { ScaledWorkload, ServiceObject } from './types.ts';
@@ -88,13 +89,15 @@ async function autoscalerWarnings(
   }
 }
 
-/** To no pods. Those that somebody scaled meanwhile stay as they are. */
+/** To no pods, when nobody is led to them any more. */
 export async function scaleDown(
   api: ClusterApi,
   namespace: string,
+  service: string,
   scaled: readonly ScaledWorkload[],
   signal: AbortSignal,
 ): Promise<void> {
+  await callersMoved(api, namespace, service, 'agent', signal);
   for (const { name } of scaled) await setReplicas(api, namespace, name, 0, signal);
 }
 

@@ -20,6 +20,8 @@ export function modeRights(forward: readonly Right[]): Readonly<Record<string, M
     agentless: { needs: [...AGENTLESS_RIGHTS, ...forward], does: 'connect, run, forward, without an agent' },
     exchange: { needs: [...holdRights(['selector']), ...forward], does: 'exchange' },
     mesh: { needs: [...holdRights(['selector']), ...forward], does: 'mesh' },
+    'exchange-scale': { needs: [...holdRights(['scale']), ...forward], does: 'exchange --mode scale' },
+    'mesh-manual': { needs: [...holdRights(['manual']), ...forward], does: 'mesh --mode manual' },
     preview: { needs: [...holdRights(['preview']), ...forward], does: 'preview' },
     birdseye: { needs: [LIST_SERVICES], does: 'birdseye' },
   };
