@@ -7,6 +7,7 @@ import {
   askFromPod,
   Callers,
   closeApp,
+  deployShop,
   leftovers,
   localApp,
   removeShop,
@@ -135,23 +136,19 @@ describe('manual', { timeout: 120_000 }, () => {
   });
 
   test('M7: in a namespace with Pod Security restricted', async () => {
-    const before = await snapshot('vault', 'locked');
-    const kt = laptop.start([
-      'mesh',
-      'vault',
-      '--mode',
-      'manual',
-      '--versionMark',
-      'kt-t',
-      '--expose',
-      `${app.port}:80`,
-      '--plan',
-      '--namespace',
-      'locked',
-    ]);
-    expect((await kt.exited).code, kt.stderr).toBe(0);
-    expect(kt.stdout).toContain('1 pod with the labels of vault and version=kt-t');
-    expect(await snapshot('vault', 'locked')).toEqual(before);
+    await removeShop(NAME, 'locked');
+    await deployShop(NAME, 'locked');
+    try {
+      const before = await snapshot(NAME, 'locked');
+      const kt = await mesh('--versionMark', 'anna', '--namespace', 'locked');
+      const seen = async (): Promise<unknown> => (await askFromPod(`http://${NAME}.locked/`))['name'];
+      await expect.poll(seen, { timeout: 30_000 }).toBe('laptop');
+      expect(await snapshot(NAME, 'locked')).toEqual(before);
+      await kt.stop();
+      expect(await leftovers(NAME, 'locked')).toBe('');
+    } finally {
+      await removeShop(NAME, 'locked');
+    }
   });
 
   test.each([
