@@ -65,7 +65,7 @@ async function bringPodsBack(
   const onWaiting = (text: string): void =>
     emit({ type: 'step', id: service, state: 'waiting', text: `${text} (Ctrl-C goes on without waiting)` });
   const waiting = (signal?: AbortSignal): Promise<boolean> =>
-    waitForReplicas(api, namespace, scaled, { limitMs, onWaiting, ...(signal ? { signal } : {}) });
+    waitForReplicas(api, namespace, service, scaled, { limitMs, onWaiting, ...(signal ? { signal } : {}) });
   const ready = await (skippable ? skippable(waiting) : waiting());
   if (!ready)
     emit({ type: 'warning', message: `the pods of ${service} are not all ready yet; it is given back all the same` });

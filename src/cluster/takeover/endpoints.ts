@@ -12,7 +12,10 @@ const SETTLE_MS = 1_200;
 const POLL_MS = 200;
 
 interface EndpointSlice {
-  readonly endpoints?: readonly { readonly targetRef?: { readonly name?: string } }[];
+  readonly endpoints?: readonly {
+    readonly conditions?: { readonly ready?: boolean };
+    readonly targetRef?: { readonly name?: string };
+  }[];
 }
 
 /** `to`: the agent, or the Service's own pods. `signal` ends it with an error. */
@@ -23,19 +26,47 @@ export async function callersMoved(
   to: 'agent' | 'pods',
   signal?: AbortSignal,
 ): Promise<void> {
-  const path = endpointSlicesPath(namespace);
+  const agents = async (): Promise<Set<string>> =>
+    new Set((await agentPods(api, namespace, service, signal)).map(({ metadata }) => metadata.name));
+  let known: Set<string> | undefined;
+  await endpointsAre(api, namespace, service, signal, async (names) => {
+    known ??= await agents();
+    return names.every((name) => known?.has(name) === (to === 'agent'));
+  });
+  await wait(SETTLE_MS, undefined, { signal });
+}
+
+/** Until a connection to the Service reaches a pod, after there was none for a while. */
+export async function podsReachable(
+  api: ClusterApi,
+  namespace: string,
+  service: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  await endpointsAre(api, namespace, service, signal, (names) => names.length > 0);
+  // Twice the time: until now each kube-proxy refused, which callers would see.
+  await wait(2 * SETTLE_MS, undefined, { signal });
+}
+
+async function endpointsAre(
+  api: ClusterApi,
+  namespace: string,
+  service: string,
+  signal: AbortSignal | undefined,
+  fits: (readyPods: readonly string[]) => boolean | Promise<boolean>,
+): Promise<void> {
   const end = performance.now() + ENDPOINTS_MS;
+  const selector = `kubernetes.io/service-name=${service}`;
   try {
-    const agents = new Set((await agentPods(api, namespace, service, signal)).map(({ metadata }) => metadata.name));
     while (performance.now() < end) {
-      const slices = await list<EndpointSlice>(api, path, `kubernetes.io/service-name=${service}`, signal);
-      const names = slices.flatMap(({ endpoints }) => endpoints ?? []).map(({ targetRef }) => targetRef?.name ?? '');
-      if (names.every((name) => agents.has(name) === (to === 'agent'))) break;
+      const slices = await list<EndpointSlice>(api, endpointSlicesPath(namespace), selector, signal);
+      const endpoints = slices.flatMap((slice) => slice.endpoints ?? []);
+      const ready = endpoints.filter(({ conditions }) => conditions?.ready !== false);
+      if (await fits(ready.map(({ targetRef }) => targetRef?.name ?? ''))) return;
       await wait(POLL_MS, undefined, { signal });
     }
   } catch (error) {
     if (signal?.aborted) throw error;
     // It only shortens the wait.
   }
-  await wait(SETTLE_MS, undefined, { signal });
 }

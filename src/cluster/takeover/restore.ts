@@ -49,7 +49,7 @@ export async function restoreService(
     onStep?.(`scale ${journal.scaled.map(({ name, replicas }) => `${name} to ${replicas}`).join(', ')}`);
     await scaleBack(api, namespace, journal.scaled);
     // The agent answers until the pods do.
-    await waitForReplicas(api, namespace, journal.scaled, { limitMs: REPLICAS_MS });
+    await waitForReplicas(api, namespace, service, journal.scaled, { limitMs: REPLICAS_MS });
   }
   const remains = await findRemains(api, namespace, service);
   if (remains.origin !== undefined) await markEnding(api, namespace, service);

@@ -5,8 +5,9 @@ import { asKtError, KtError } from '../../errors.ts';
 import { autoscalersPath, deploymentPath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
 import { statusCode } from '../status.ts';
-import { callersMoved } from './endpoints.ts';
+import { callersMoved, podsReachable } from './endpoints.ts';
 import { journalOf, withoutScaled } from './journal.ts';
+import { nameFor } from './manifests.ts';
 import { find, list, selects } from './objects.ts';
 import type { ScaledWorkload, ServiceObject } from './types.ts';
 import { writeService } from './write-service.ts';
@@ -135,10 +136,11 @@ export interface ReplicaWait {
   readonly onWaiting?: (text: string) => void;
 }
 
-/** Until all pods are ready; false where the limit or the signal came first. */
+/** Until all pods are ready and the Service's origin leads to them; false where the limit or the signal came first. */
 export async function waitForReplicas(
   api: ClusterApi,
   namespace: string,
+  service: string,
   scaled: readonly ScaledWorkload[],
   { limitMs, signal, onWaiting }: ReplicaWait,
 ): Promise<boolean> {
@@ -156,6 +158,7 @@ export async function waitForReplicas(
         await wait(POLL_MS, undefined, { signal: limit });
       }
     }
+    await podsReachable(api, namespace, nameFor(service, 'origin'), limit);
     return true;
   } catch (error) {
     if (limit.aborted) return false;
