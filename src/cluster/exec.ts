@@ -52,7 +52,7 @@ export async function execInPod(
           },
         },
         head,
-        { mask },
+        { mask: mask === 'zero' ? 'zero' : 'random' },
       );
       if (limit.aborted) fail('was cancelled');
     });

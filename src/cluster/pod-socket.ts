@@ -1,9 +1,11 @@
-// Opens a websocket to a pod's subresource and tells refusals apart: rights, subprotocol, pod, credentials, proxy. What passes on it is
+// Opens a websocket, or bare SPDY, to a pod's subresource and tells refusals apart: rights, subprotocol, pod, credentials, proxy. What passes on it is
 // upgrade.ts's (port-forward) and exec.ts's.
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { KtError } from '../errors.ts';
-import { UpgradeError, upgradeToWebSocket } from '../netstack/websocket/client.ts';
+import { UpgradeError } from '../netstack/http/ask-upgrade.ts';
+import { upgradeToSpdy } from '../netstack/spdy/client.ts';
+import { upgradeToWebSocket } from '../netstack/websocket/client.ts';
 import { connectionError } from './connection-errors.ts';
 import type { Credentials } from './credentials.ts';
 import { podPath } from './paths.ts';
@@ -20,7 +22,10 @@ export interface PodSocketRequest {
   readonly subresource: 'port-forward' | 'exec';
   /** Behind the question mark. */
   readonly query: string;
+  /** The websocket's subprotocol; in bare SPDY the version of the streams. */
   readonly protocol: string;
+  /** Without a websocket. */
+  readonly bare?: boolean;
   /** See connectToApi. */
   readonly lend?: boolean;
 }
@@ -29,7 +34,7 @@ export interface PodSocket {
   readonly socket: Socket;
   /** Bytes that came with the answer. */
   readonly head: Buffer;
-  readonly mask: 'zero' | 'random';
+  readonly mask: 'zero' | 'random' | 'none';
 }
 
 /**
@@ -49,10 +54,9 @@ export async function openPodSocket(
     const limit = AbortSignal.any([AbortSignal.timeout(UPGRADE_MS), ...(signal ? [signal] : [])]);
     try {
       const request = { path: url.pathname + url.search, host: url.host, protocol, signal: limit };
-      const head = await upgradeToWebSocket(socket, {
-        ...request,
-        headers: { 'User-Agent': 'kt', ...credentials.headers },
-      });
+      const headers = { 'User-Agent': 'kt', ...credentials.headers };
+      if (asked.bare) return { socket, head: await upgradeToSpdy(socket, { ...request, headers }), mask: 'none' };
+      const head = await upgradeToWebSocket(socket, { ...request, headers });
       return { socket, head, mask: socket instanceof TLSSocket ? 'zero' : 'random' };
     } catch (error) {
       const refused = error instanceof UpgradeError ? error : undefined;
@@ -73,7 +77,7 @@ export async function openPodSocket(
 function refusal(
   error: UpgradeError,
   path: string,
-  { subresource, protocol }: PodSocketRequest,
+  { subresource, protocol, bare }: PodSocketRequest,
   credentials: Credentials,
   api: ClusterApi,
 ): KtError {
@@ -97,5 +101,5 @@ function refusal(
       cause: error,
     });
   }
-  return answerError({ method: 'GET', path, status, body, credentials, config: api.config });
+  return answerError({ method: bare ? 'POST' : 'GET', path, status, body, credentials, config: api.config });
 }

@@ -1,9 +1,10 @@
-// The bytes of a port-forward over a websocket as a Duplex; how messages hold them is the framing's (port-forward-framing.ts).
+// The bytes of a port-forward, over a websocket or bare, as a Duplex; how messages hold them is the framing's (port-forward-framing.ts).
 // Opened by upgrade.ts; carries a mux (session) or one connection (agentless). What was measured: limits in docs/limits.md.
 import { Duplex } from 'node:stream';
 import { KtError } from '../errors.ts';
+import { BareConnection } from '../netstack/spdy/bare-connection.ts';
 import type { Borrower, Lender } from '../netstack/stream/lent-reader.ts';
-import { WebSocketConnection } from '../netstack/websocket/connection.ts';
+import { type ConnectionHandlers, WebSocketConnection } from '../netstack/websocket/connection.ts';
 import { CLOSE_CODE } from '../netstack/websocket/frame.codec.ts';
 import { portForwardError } from './port-forward-errors.ts';
 import type { Framing, FramingSink } from './port-forward-framing.ts';
@@ -26,14 +27,17 @@ const LINGER_MS = 10_000;
 export interface PortForwardOptions {
   /** For errors: `shop/orders-0:8080`. */
   readonly name: string;
-  readonly mask: 'zero' | 'random';
+  /** 'none': there is no websocket, the framing is all. */
+  readonly mask: 'zero' | 'random' | 'none';
   readonly framing: Framing;
 }
 
 type Done = (error?: Error | null) => void;
 
 export class PortForwardStream extends Duplex implements Lender {
-  readonly #connection: WebSocketConnection;
+  /** There is no websocket. */
+  readonly bare: boolean;
+  readonly #connection: WebSocketConnection | BareConnection;
   readonly #name: string;
   readonly #framing: Framing;
   #errorText = '';
@@ -45,6 +49,7 @@ export class PortForwardStream extends Duplex implements Lender {
   constructor(socket: Duplex, head: Buffer, { name, mask, framing }: PortForwardOptions) {
     super({ allowHalfOpen: true, readableHighWaterMark: BUFFER_BYTES, writableHighWaterMark: BUFFER_BYTES });
     this.#name = name;
+    this.bare = mask === 'none';
     this.#framing = framing;
     const sink: FramingSink = {
       data: (bytes) => this.#data(bytes),
@@ -56,19 +61,18 @@ export class PortForwardStream extends Duplex implements Lender {
       violation: (message) =>
         void this.destroy(new KtError('LINK_PROTOCOL', `the port-forward to ${name} got ${message}`)),
     };
-    this.#connection = new WebSocketConnection(
-      socket,
-      {
-        onData: (piece, start) => {
-          if (!this.destroyed) framing.receive(piece, start, sink);
-        },
-        onSettle: () => this.#borrower?.settle() ?? false,
-        onDrain: () => this.#continue(),
-        onClose: (code, reason, error) => this.#ended(code, reason, error),
+    const handlers: ConnectionHandlers = {
+      onData: (piece, start) => {
+        if (!this.destroyed) framing.receive(piece, start, sink);
       },
-      head,
-      { mask },
-    );
+      onSettle: () => this.#borrower?.settle() ?? false,
+      onDrain: () => this.#continue(),
+      onClose: (code, reason, error) => this.#ended(code, reason, error),
+    };
+    this.#connection =
+      mask === 'none'
+        ? new BareConnection(socket, handlers, head)
+        : new WebSocketConnection(socket, handlers, head, { mask });
     for (const message of framing.opening) this.#connection.send([message], message.length);
   }
 
@@ -79,9 +83,10 @@ export class PortForwardStream extends Duplex implements Lender {
     this.resume();
   }
 
-  /** Round trip of the websocket to the container runtime, in milliseconds. Not to the pod; unanswered while the pod does not read. */
+  /** Round trip of the websocket, in milliseconds. Not to the pod; unanswered while the pod does not read. */
   ping(): Promise<number> {
-    return this.#connection.ping();
+    if (this.#connection instanceof WebSocketConnection) return this.#connection.ping();
+    return Promise.reject(new KtError('UNSUPPORTED', 'there is no websocket to ping'));
   }
 
   /** A message without data: idle timers of runtimes count messages only, pings of the websocket don't reset them. */

@@ -4,7 +4,9 @@
 import { dataHeader, ping, SpdyParser, type SpdySink, synStream } from '../netstack/spdy/frame.codec.ts';
 import type { Framing, FramingSink } from './port-forward-framing.ts';
 
-export const TUNNEL_PROTOCOL = 'SPDY/3.1+portforward.k8s.io';
+/** Without a websocket around it, the same streams are called so. */
+export const BARE_PROTOCOL = 'portforward.k8s.io';
+export const TUNNEL_PROTOCOL = `SPDY/3.1+${BARE_PROTOCOL}`;
 /** Streams of a client have odd ids. The runtime waits for both of a request before it dials. */
 const ERROR_STREAM = 1;
 const DATA_STREAM = 3;

@@ -109,14 +109,16 @@ export class AgentLink {
     let opened = false;
     try {
       const at = { namespace: this.#settings.namespace, pod: agent.name, port: AGENT_LINK_PORT };
-      const transport = await openPortForward(this.#api, at, { signal: limit, tunnel: true });
+      // What needs more rights and more of the way is tried where a link is there already.
+      const transport = await openPortForward(this.#api, at, { signal: limit, tunnel: true, bare: agent.proven });
       opened = true;
       const identity = { token: agent.token, version: this.#settings.version, session: this.#settings.session };
       const onDrain = (): void => {
         this.#lose(agent, 'its pod is being deleted');
         hooks.onDrain();
       };
-      const link = await Link.open(transport, identity, { onClose: hooks.onClose, onDrain }, limit);
+      const events = { onClose: hooks.onClose, onDrain, cheap: transport.bare };
+      const link = await Link.open(transport, identity, events, limit);
       agent.proven = true;
       return link;
     } catch (error) {

@@ -123,7 +123,7 @@ describe('a tunnel', () => {
       peer.onData = () => peer.send(dataHeader(DATA, 0, FLAG_FIN));
     });
     await new Promise((resolve) => setImmediate(resolve));
-    (stream as unknown as { keepAlive(): void }).keepAlive();
+    stream.keepAlive();
     stream.write('x');
     await readAll(stream);
     expect(peers[0]?.pings).toContain(1);

@@ -23,7 +23,11 @@ export interface Agent {
   /** Resolves when a line that matches was logged. */
   logged(line: RegExp): Promise<string>;
   /** A Link over TCP, as `connect` of a LinkPool. */
-  readonly connect: (hooks?: LinkHooks, signal?: AbortSignal, token?: string) => Promise<Link>;
+  readonly connect: (
+    hooks?: LinkHooks & { readonly cheap?: boolean },
+    signal?: AbortSignal,
+    token?: string,
+  ) => Promise<Link>;
 }
 
 export async function startAgent(dialer: Dialer = new DirectDialer()): Promise<Agent> {

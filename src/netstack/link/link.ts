@@ -25,6 +25,8 @@ export interface LinkIdentity {
 }
 
 export interface LinkEvents {
+  /** See Link.cheap. */
+  readonly cheap?: boolean;
   /** The link is gone; its streams failed with this reason. Called once. */
   readonly onClose: (error: KtError) => void;
   /** The agent is about to end (its pod is being deleted): make another one, this link goes on for some seconds. */
@@ -40,9 +42,12 @@ export class Link {
   #control: MuxStream | undefined;
   readonly openedAt = Date.now();
   draining = false;
+  /** Its transport is the cheaper kind: with equal work, new streams take it. */
+  readonly cheap: boolean;
 
-  private constructor(muxer: Muxer) {
+  private constructor(muxer: Muxer, cheap: boolean) {
     this.#muxer = muxer;
+    this.cheap = cheap;
   }
 
   /**
@@ -76,7 +81,7 @@ export class Link {
       const status = parseOpenStatus(await readMessage(control, HELLO_MS));
       if (!status.ok) throw new KtError(status.code, `the agent refused the link: ${status.message}`);
       if (reason) throw reason;
-      const link = new Link(muxer);
+      const link = new Link(muxer, events.cheap ?? false);
       link.#control = control;
       link.#readControl(control, events);
       link.#watch(transport);

@@ -272,6 +272,7 @@ export class LinkPool {
 /** A new stream should wait behind less: first where there is room, then behind fewer downloads, then behind fewer bytes of uploads. */
 function lighter(one: Link, other: Link): boolean {
   if (one.full !== other.full) return other.full;
-  const downloads = one.bulkStreams - other.bulkStreams;
-  return downloads === 0 ? one.outstanding < other.outstanding : downloads < 0;
+  if (one.bulkStreams !== other.bulkStreams) return one.bulkStreams < other.bulkStreams;
+  if (one.outstanding !== other.outstanding) return one.outstanding < other.outstanding;
+  return one.cheap && !other.cheap;
 }

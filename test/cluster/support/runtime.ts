@@ -43,5 +43,5 @@ export async function cluster(serve: (runtime: Runtime) => void, greet = true) {
 export async function open(serve: (runtime: Runtime) => void, greet = true): Promise<PortForwardStream> {
   const stream = await openPortForward((await cluster(serve, greet)).api, AT);
   onTestFinished(() => void stream.destroy());
-  return stream as PortForwardStream;
+  return stream;
 }

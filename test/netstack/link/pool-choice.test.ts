@@ -6,13 +6,15 @@ import type { Link } from '../../../src/netstack/link/link.ts';
 import { LinkPool } from '../../../src/netstack/link/pool.ts';
 import { startAgent } from '../../support/link-world.ts';
 
-async function twoLinks(): Promise<{ pool: LinkPool; links: [Link, Link] }> {
+async function twoLinks(
+  cheap: (index: number) => boolean = () => false,
+): Promise<{ pool: LinkPool; links: [Link, Link] }> {
   const agent = await startAgent();
   const spare = Promise.withResolvers<void>();
   const links: Link[] = [];
   const pool = new LinkPool({
     connect: async (hooks, signal) => {
-      const link = await agent.connect(hooks, signal);
+      const link = await agent.connect({ ...hooks, cheap: cheap(links.length) }, signal);
       links.push(link);
       return link;
     },
@@ -49,4 +51,11 @@ test('the one with fewer downloads', async () => {
   download.destroy();
   await first.ping();
   expect(await pool.acquire()).toBe(first);
+});
+
+test('with equal work the cheap one, though it came later', async () => {
+  const { pool, links } = await twoLinks((index) => index === 1);
+  // What they say hello with has left.
+  await Promise.all(links.map((link) => link.ping()));
+  expect(await pool.acquire()).toBe(links[1]);
 });

@@ -2,7 +2,8 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { UpgradeError, upgradeToWebSocket } from '../../../src/netstack/websocket/client.ts';
+import { UpgradeError } from '../../../src/netstack/http/ask-upgrade.ts';
+import { upgradeToWebSocket } from '../../../src/netstack/websocket/client.ts';
 import { dialPeer, startPeer } from './peer.ts';
 
 const REQUEST = {
