@@ -38,8 +38,19 @@ export async function giveUp(
     }
     const scaledBack = plan.scaled !== undefined;
     // Nobody could be asked: `recover` decides by what the agent says, and waits for nobody who is alive.
-    if (others === undefined) await recoverService(api, namespace, service, { session, version });
-    else await restoreService(api, namespace, service, { onStep, onReturned: () => link.retire(), scaledBack });
+    if (others === undefined) {
+      const { outcome, by } = await recoverService(api, namespace, service, { session, version });
+      const held = outcome === 'held';
+      emit({
+        type: 'released',
+        service,
+        kind,
+        restored: !held,
+        ...(held && by !== undefined ? { remaining: by } : {}),
+      });
+      return;
+    }
+    await restoreService(api, namespace, service, { onStep, onReturned: () => link.retire(), scaledBack });
     emit({ type: 'released', service, kind, restored: true });
   } catch (error) {
     throw notRestored(plan, error);

@@ -1,10 +1,12 @@
 // Must: two developers, each with her own credentials, kubeconfig, session and laptop, on one Service, while callers of all three kinds (unmarked,
 // hers, his) never stop: M3, M4 and M5 of the checklist, one who leaves, one who is killed, and the last one who restores.
 import type { Server } from 'node:http';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Callers, closeApp, localApp, removeShop, TestShop } from './support/inbound.ts';
-import { Laptop, type Running } from './support/kt.ts';
+import { Laptop, type Running, UID } from './support/kt.ts';
 import { type Developer, secondDeveloper } from './support/second-developer.ts';
+import { Wan } from './support/wan.ts';
 
 const NAME = 'kt-t-two';
 const laptops = [new Laptop(), new Laptop()] as const;
@@ -48,7 +50,8 @@ function kt(developer: 'anna' | 'ben', command: 'mesh' | 'exchange', ...args: st
   const [laptop, app, config] =
     developer === 'anna' ? [annas, apps[0], annas.kubeconfig('dev')] : [bens, apps[1], ben.kubeconfig];
   const ports = ['--expose', `${app?.port ?? 0}:80`];
-  const running = laptop.start([command, NAME, ...ports, '--kubeconfig', config, '--output', 'json', ...args]);
+  const where = args.includes('--kubeconfig') ? [] : ['--kubeconfig', config];
+  const running = laptop.start([command, NAME, ...ports, ...where, '--output', 'json', ...args]);
   started.push(running);
   return running;
 }
@@ -124,6 +127,32 @@ describe('two developers on one Service', { timeout: 120_000 }, () => {
     await two.stop();
     await callers.ben.answeredBy('pod');
     await shop.expectUntouched();
+  });
+
+  test('taken over while her line is cut: she is told when she is back, and disturbs nobody', async () => {
+    const wan = await Wan.start();
+    try {
+      const config = wan.kubeconfig(annas.kubeconfig('dev'), join(annas.home, 'wan.yaml'), UID);
+      const one = await holds('anna', 'mesh', '--versionMark', 'anna', '--kubeconfig', config);
+      await callersCome();
+      await callers.anna.answeredBy('anna');
+      await wan.fault('cut');
+      await callers.anna.answeredBy('pod');
+      await refused(kt('ben', 'mesh', '--versionMark', 'anna'), 'whose laptop does not answer now holds');
+      const taker = await holds('ben', 'mesh', '--versionMark', 'anna', '--take-over');
+      await callers.anna.answeredBy('ben');
+      const from = callers.anna.lines.length;
+      await wan.fault('heal');
+      await one.event('evicted');
+      await one.event('inbound', ({ state }) => state === 'up', 2);
+      expect((await one.stop()).code).toBe(0);
+      expect(who(callers.anna, from)).toEqual(['ben']);
+      await taker.stop();
+      await callers.anna.answeredBy('pod');
+      await shop.expectUntouched();
+    } finally {
+      await wan.close();
+    }
   });
 
   test('M5: exchange on a meshed Service and mesh on an exchanged one are refused; taking over tells the loser', async () => {
