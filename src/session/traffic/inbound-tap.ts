@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import { protocolOf } from '../../netstack/http/http1.codec.ts';
 import type { Entry } from './entry.ts';
 import { Http1Observer, type SeenExchange } from './http1-observer.machine.ts';
+import { Http2Observer } from './http2-observer.machine.ts';
 import type { TrafficJournal } from './journal.ts';
 import { hidePath } from './secrets.ts';
 import type { InboundRecord } from './types.ts';
@@ -83,13 +84,22 @@ export class InboundTap {
 class Reader {
   readonly #journal: TrafficJournal;
   readonly #facts: InboundFacts;
-  readonly #observer: Http1Observer;
+  readonly #events = {
+    request: (exchange: SeenExchange): void => this.#request(exchange),
+    answer: (exchange: SeenExchange): void => this.#answer(exchange),
+    end: (exchange: SeenExchange, error?: string): void => this.#end(exchange, error),
+    bytes: (exchange: SeenExchange, received: number, sent: number): void =>
+      this.#entries.get(exchange)?.count(received, sent),
+    lost: (): void => this.#lost(),
+  };
   readonly #entries = new Map<SeenExchange, Entry<InboundRecord>>();
   /** First bytes of a caller whose protocol is not known yet. */
   #first: Buffer | undefined = Buffer.alloc(0);
-  /** Bytes of the app before that. */
-  #early = 0;
-  #http = false;
+  /** What the app said before that, up to the limit. */
+  #early: Buffer[] = [];
+  #earlyBytes = 0;
+  #observer: Http1Observer | Http2Observer | undefined;
+  #http2: Http2Observer | undefined;
   #lostTrack = false;
   /** Takes the bytes that belong to no request, or to the latest. */
   #latest: Entry<InboundRecord> | undefined;
@@ -97,36 +107,33 @@ class Reader {
   constructor(journal: TrafficJournal, facts: InboundFacts) {
     this.#journal = journal;
     this.#facts = facts;
-    this.#observer = new Http1Observer({
-      request: (exchange) => this.#request(exchange),
-      answer: (exchange) => this.#answer(exchange),
-      end: (exchange) => this.#end(exchange),
-      lost: () => this.#lost(),
-    });
   }
 
   fromCaller(chunk: Buffer): void {
     if (this.#first) this.#decide(chunk);
     else {
-      if (this.#http) this.#observer.fromCaller(chunk);
+      this.#observer?.fromCaller(chunk);
       this.#latest?.count(chunk.length, 0);
     }
   }
 
   fromApp(chunk: Buffer): void {
     // Servers of HTTP/2 say their settings at once, those of mail and databases who they are.
-    if (this.#first) this.#early += chunk.length;
+    if (this.#first) {
+      if (this.#earlyBytes < UNDECIDED_MAX) this.#early.push(Buffer.from(chunk));
+      this.#earlyBytes += chunk.length;
+    }
     this.#latest?.count(0, chunk.length);
-    if (this.#http) this.#observer.fromApp(chunk);
+    this.#observer?.fromApp(chunk);
   }
 
   appEnded(): void {
-    if (this.#http) this.#observer.appEnded();
+    if (this.#observer instanceof Http1Observer) this.#observer.appEnded();
   }
 
   close(reason: string | undefined): void {
-    if (this.#first && this.#first.length + this.#early > 0) this.#whole('tcp', this.#first);
-    this.#http = false;
+    if (this.#first && this.#first.length + this.#earlyBytes > 0) this.#whole('tcp', this.#first);
+    this.#observer = undefined;
     for (const entry of this.#entries.values()) {
       const known = this.#lostTrack || entry.record.upgrade !== null;
       entry.end(known ? reason : (reason ?? 'the connection ended before the answer was whole'));
@@ -139,11 +146,17 @@ class Reader {
     const bytes = Buffer.concat([this.#first ?? Buffer.alloc(0), chunk]);
     const protocol = bytes.length > UNDECIDED_MAX ? (protocolOf(bytes) ?? 'other') : protocolOf(bytes);
     if (protocol === undefined) this.#first = bytes;
-    else if (protocol === 'http1' && this.#early === 0) {
+    else if (protocol === 'http1' && this.#earlyBytes === 0) {
       this.#first = undefined;
-      this.#http = true;
+      this.#observer = new Http1Observer(this.#events);
       this.#observer.fromCaller(bytes);
       this.#latest?.count(bytes.length, 0);
+    } else if (protocol === 'http2' && this.#earlyBytes < UNDECIDED_MAX) {
+      this.#first = undefined;
+      this.#http2 = new Http2Observer(this.#events);
+      this.#observer = this.#http2;
+      for (const piece of this.#early.splice(0)) this.#observer.fromApp(piece);
+      this.#observer.fromCaller(bytes);
     } else this.#whole(protocol === 'http2' ? 'h2' : 'tcp', bytes);
   }
 
@@ -151,7 +164,8 @@ class Reader {
   #whole(protocol: 'h2' | 'tcp', bytes: Buffer): void {
     this.#first = undefined;
     this.#latest = this.#open({ ...NOTHING, protocol });
-    this.#latest.count(bytes.length, this.#early);
+    this.#latest.count(bytes.length, this.#earlyBytes);
+    this.#early = [];
   }
 
   #request(exchange: SeenExchange): void {
@@ -159,14 +173,15 @@ class Reader {
     const [, path = '', version] = line.split(' ');
     const entry = this.#open({
       ...NOTHING,
-      protocol: version === 'HTTP/1.0' ? 'http/1.0' : 'http/1.1',
+      protocol: version === 'HTTP/2' ? 'h2' : version === 'HTTP/1.0' ? 'http/1.0' : 'http/1.1',
       method: exchange.method,
       path: hidePath(path),
       host: headers.find(([name]) => name.toLowerCase() === 'host')?.[1] ?? null,
     });
     entry.request = exchange.request;
     this.#entries.set(exchange, entry);
-    this.#latest = entry;
+    // On HTTP/2 each frame says whose it is.
+    if (!this.#http2) this.#latest = entry;
   }
 
   #answer(exchange: SeenExchange): void {
@@ -177,16 +192,21 @@ class Reader {
     entry.set({ status, upgrade, answerMs: Math.round(entry.age * 10) / 10 });
   }
 
-  #end(exchange: SeenExchange): void {
-    this.#entries.get(exchange)?.end();
+  #end(exchange: SeenExchange, error: string | undefined): void {
+    const entry = this.#entries.get(exchange);
     this.#entries.delete(exchange);
+    // With its trailers.
+    if (entry?.keeps) entry.response = exchange.response;
+    entry?.end(error);
   }
 
   /** Read no further: what was open ends with the connection. */
   #lost(): void {
-    this.#http = false;
+    this.#observer = undefined;
     this.#lostTrack = true;
-    this.#latest ??= this.#open({ ...NOTHING, protocol: 'tcp' });
+    // Such a connection may go on for days; what was open there is not followed to its end.
+    if (this.#http2) for (const entry of this.#entries.values()) entry.end();
+    this.#latest ??= this.#open({ ...NOTHING, protocol: this.#http2 ? 'h2' : 'tcp' });
   }
 
   #open(seen: Seen): Entry<InboundRecord> {

@@ -209,23 +209,53 @@ describe('other protocols', () => {
     });
   });
 
-  test('HTTP/2', async () => {
+  test('HTTP/2: a record for each stream, with its head, its answer, its trailers and its bytes', async () => {
     const server = createHttp2();
-    server.on('stream', (stream) => {
-      stream.respond({ ':status': 200 });
-      stream.end('over h2');
+    server.on('stream', (stream, headers) => {
+      stream.on('error', () => undefined);
+      if (headers[':path'] === '/reset') return stream.close(8);
+      stream.respond({ ':status': 201, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+      stream.resume().on('end', () => stream.end('over h2'));
+      return undefined;
     });
     await listening(server);
     closers.push(() => server.close());
     const port = await hold(portOf(server));
     const session = http2(`http://127.0.0.1:${port}`);
     closers.push(() => session.destroy());
-    const stream = session.request({ ':path': '/grpc.Service/Call', ':method': 'POST' });
-    stream.end('q');
-    let text = '';
-    for await (const chunk of stream) text += String(chunk);
-    expect(text).toBe('over h2');
-    expect(await record({ protocol: 'h2' })).toMatchObject({ service: 'orders' });
+    const call = async (path: string, body: Buffer): Promise<string> => {
+      const stream = session.request({ ':path': path, ':method': 'POST', authorization: 'Bearer abc' });
+      stream.end(body);
+      let text = '';
+      for await (const chunk of stream) text += String(chunk);
+      return text;
+    };
+    const bodies = [Buffer.from('q'), Buffer.alloc(200_000, 'x')];
+    expect(await Promise.all(bodies.map((body, at) => call(`/shop.Orders/Get${at}`, body)))).toEqual([
+      'over h2',
+      'over h2',
+    ]);
+    await call('/reset', Buffer.from('q')).catch(() => undefined);
+    await vi.waitFor(() => expect([...records.values()].map(({ state }) => state)).toEqual(['done', 'done', 'failed']));
+    const at = (path: string): InboundRecord | undefined => [...records.values()].find((one) => one.path === path);
+    const [small, large, broken] = [at('/shop.Orders/Get0'), at('/shop.Orders/Get1'), at('/reset')];
+    expect(small).toMatchObject({
+      protocol: 'h2',
+      method: 'POST',
+      path: '/shop.Orders/Get0',
+      status: 201,
+      service: 'orders',
+    });
+    expect(large?.received).toBeGreaterThan(200_000);
+    expect(large?.received).toBeLessThan(210_000);
+    expect(broken).toMatchObject({ path: '/reset', error: 'reset by the local app (HTTP/2 error 8)' });
+    const detail = journal.detail(small?.id ?? 0);
+    expect(detail?.request).toMatchObject({ line: 'POST /shop.Orders/Get0 HTTP/2', body: { bytes: 1, text: 'q' } });
+    expect(JSON.stringify(detail)).not.toContain('abc');
+    expect(detail?.response).toMatchObject({ line: 'HTTP/2 201', body: { text: 'over h2' } });
+    expect(detail?.response?.headers).toContainEqual(['grpc-status', '0']);
+    await expect(replay(journal.entry(small?.id ?? 0))).rejects.toMatchObject({ code: 'USAGE' });
   });
 });
 
