@@ -136,7 +136,7 @@ function requestOf(wish: HoldWish, planOnly = false): HoldRequest {
     ports: parseExpose(wish.ports),
     match: wish.kind === 'mesh' ? parseMark(wish.mark ?? undefined) : { kind: 'all' },
     takeOver: wish.takeOver,
-    drain: false,
+    drain: wish.drain,
     external: false,
     skipPortChecking: planOnly || wish.skipPortChecking,
   };

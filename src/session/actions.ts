@@ -12,6 +12,8 @@ export interface HoldWish {
   /** `NAME:VALUE`; only of a mesh. */
   readonly mark: string | null;
   readonly takeOver: boolean;
+  /** Replace original pods to which callers keep connections. */
+  readonly drain: boolean;
   /** Nothing need listen on the local ports yet: the original pods answer until then. */
   readonly skipPortChecking: boolean;
 }

@@ -57,11 +57,14 @@ beforeEach(async () => {
 });
 afterEach(() => callers.stop());
 
-async function exchange(...args: string[]): Promise<Running> {
-  const running = laptop.start(['exchange', NAME, '--expose', `${app.port}:80`, '--output', 'json', ...args]);
+async function hold(kind: 'exchange' | 'mesh', ...args: string[]): Promise<Running> {
+  const running = laptop.start([kind, NAME, '--expose', `${app.port}:80`, '--output', 'json', ...args]);
   await running.event('holding');
   return running;
 }
+
+const drainEnds = (kt: Running): Promise<unknown> =>
+  kt.event('step', ({ id, state }) => id === `${NAME} drain` && state === 'done');
 
 const field = async (what: string, path: string): Promise<string> =>
   kubectl(['-n', 'shop', 'get', what, NAME, '-o', `jsonpath={${path}}`], 'admin');
@@ -95,7 +98,7 @@ function watchBudget(): { readonly healthy: () => number[]; stop(): void } {
 
 describe('callers with connection pools', { timeout: 170_000 }, () => {
   test('without --drain: they are named, stay where they are, and nobody loses a request', async () => {
-    const kt = await exchange();
+    const kt = await hold('exchange');
     const { callers: found, reason } = await kt.event('kept');
     expect(reason).toBe(null);
     expect(found).toEqual([
@@ -116,8 +119,8 @@ describe('callers with connection pools', { timeout: 170_000 }, () => {
     const before = await podNames();
     const generation = await field('deployment', '.metadata.generation');
     const budget = watchBudget();
-    const kt = await exchange('--drain');
-    await kt.event('step', ({ id, state }) => id === `${NAME} drain` && state === 'done');
+    const kt = await hold('exchange', '--drain');
+    await drainEnds(kt);
     await callers.answeredBy('laptop', callers.lines.length, ['new', ...POOLS]);
     await kt.event('kept', ({ callers: left }) => left.length === 0);
     const after = await podNames();
@@ -137,8 +140,28 @@ describe('callers with connection pools', { timeout: 170_000 }, () => {
     expect(await drained()).toBe('');
   });
 
+  test('mesh --drain: pools that carry the mark move to the laptop, the others stay with the pods; nobody loses a request', async () => {
+    const marked = await Callers.start(`http://${NAME}/`, { headers: { VERSION: 'anna' }, kinds: ['new', ...POOLS] });
+    try {
+      const kt = await hold('mesh', '--drain', '--versionMark', 'anna');
+      await drainEnds(kt);
+      await marked.answeredBy('laptop');
+      await callers.answeredBy('pod');
+      await kt.stop();
+      await marked.answeredBy('pod');
+      await callers.answeredBy('pod');
+      console.log('meshed and drained:', marked.counts(), 'without the mark:', callers.counts());
+      expect(marked.failures()).toEqual([]);
+      expect(callers.counts()['new laptop']).toBe(undefined);
+      expect(callers.failures()).toEqual([]);
+    } finally {
+      await marked.stop();
+    }
+    await shop.expectUntouched();
+  });
+
   test('kt is killed in the middle: the pods stay or are replaced, nothing is left, and nobody loses more than what was on its way', async () => {
-    const kt = await exchange('--drain');
+    const kt = await hold('exchange', '--drain');
     await kt.event('step', ({ text }) => text.startsWith('replacing'));
     await expect.poll(drained, { timeout: 10_000 }).not.toBe('');
     const killed = callers.lines.length;

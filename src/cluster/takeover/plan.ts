@@ -45,7 +45,9 @@ export async function planTakeover(
     });
   const listens = journal?.listens ?? listenPorts(name, original.spec.ports ?? [], namedPorts(pods));
   const selector = journal?.selector ?? original.spec.selector ?? {};
-  if (drain) await checkReplaceable(api, namespace, name, selector);
+  // Scaled to none, the pods end anyway.
+  const replaces = drain && !scale;
+  if (replaces) await checkReplaceable(api, namespace, name, selector);
   const { linkPort, healthPort } = freePorts(listens);
   const ports = takenPorts(name, listens, wanted);
   if (scale && journal)
@@ -68,11 +70,11 @@ export async function planTakeover(
     linkPort: journal?.linkPort ?? linkPort,
     healthPort,
     joins: journal !== undefined,
-    drain: drain && !scale,
+    drain: replaces,
     warnings: [...warnings(original, pods), ...(scaling?.warnings ?? [])],
     ...(scaling ? { scaled: scaling.scaled } : {}),
   };
-  return { ...plan, steps: [...(plan.joins ? [] : stepsOf(plan)), ...(drain ? [DRAIN_STEP] : [])] };
+  return { ...plan, steps: [...(plan.joins ? [] : stepsOf(plan)), ...(replaces ? [DRAIN_STEP] : [])] };
 }
 
 function refuse(service: ServiceObject, namespace: string): void {

@@ -34,6 +34,7 @@ export function holdForm(kind: 'exchange' | 'mesh', { line: one, held }: Service
       ...(kind === 'mesh' ? [text('mark', 'mark', `VERSION:${state.user ?? 'me'}`, 'mark')] : []),
       ...ports,
       ...(names === '' ? [] : [toggle('takeOver', `take over from ${names}; they are told`)]),
+      toggle('drain', 'move callers that keep connections: their pods are replaced, one at a time'),
       toggle('skip', 'nothing listens yet: the original pods answer until something does'),
     ],
   });
@@ -170,6 +171,7 @@ export function wishOf(form_: Form): HoldWish {
     ports,
     mark: kind === 'mesh' ? valueOf(form_, 'mark') : null,
     takeOver: isOn(form_, 'takeOver'),
+    drain: isOn(form_, 'drain'),
     skipPortChecking: isOn(form_, 'skip'),
   };
 }
@@ -233,12 +235,13 @@ export function commandOf(form_: Form): string {
   }
 }
 
-export function holdCommand({ kind, service, ports, mark, takeOver, skipPortChecking }: HoldWish): string {
+export function holdCommand({ kind, service, ports, mark, takeOver, drain, skipPortChecking }: HoldWish): string {
   return [
     `kt ${kind} ${quoted(service)}`,
     ...(mark === null ? [] : [`--versionMark ${quoted(mark)}`]),
     ...(ports.length === 0 ? [] : [`--expose ${ports.join(',')}`]),
     ...(takeOver ? ['--take-over'] : []),
+    ...(drain ? ['--drain'] : []),
     ...(skipPortChecking ? ['--skipPortChecking'] : []),
   ].join(' ');
 }

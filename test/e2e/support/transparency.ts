@@ -89,17 +89,28 @@ export class Caller {
     return new Caller(`globalThis.HOST=${JSON.stringify(host)};\n${await bundle('caller')}`);
   }
 
-  /** Every case once, from a pod of the gateway; what was seen by the name of the case. */
-  async run(): Promise<Record<string, Seen>> {
+  /**
+   * Starts every case once, from a pod of the gateway. `fast`: all but the slow one have ended; `seen`: what was seen, by the name of the case.
+   */
+  start(): { readonly fast: Promise<void>; readonly seen: Promise<Record<string, Seen>> } {
     const config = process.env['KT_E2E_KUBECONFIGS'] ?? '/var/lib/kcluster/kubeconfigs';
     const args = ['exec', '-i', 'deploy/gateway', '--', 'node', '--input-type=module', '-'];
     const child = spawn('kubectl', ['--kubeconfig', `${config}/dev`, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
     const running = new Running(child);
     const timer = setTimeout(() => child.kill('SIGKILL'), CALLER_MS);
     child.stdin.end(this.#script);
-    const { code } = await running.exited;
-    clearTimeout(timer);
-    if (code !== 0) throw new Error(`the caller ended with ${code}: ${running.stderr}`);
-    return JSON.parse(running.stdout.trim().split('\n').at(-1) ?? '{}') as Record<string, Seen>;
+    const fast = new Promise<void>((resolve) => {
+      child.stdout.on('data', () => running.stdout.includes('\n') && resolve());
+      void running.exited.then(() => resolve());
+    });
+    return {
+      fast,
+      seen: running.exited.then(({ code }) => this.#result(running, code)).finally(() => clearTimeout(timer)),
+    };
+  }
+
+  #result({ stdout, stderr }: Running, code: number | null): Record<string, Seen> {
+    if (code !== 0) throw new Error(`the caller ended with ${code}: ${stderr}`);
+    return JSON.parse(stdout.trim().split('\n').at(-1) ?? '{}') as Record<string, Seen>;
   }
 }
