@@ -110,9 +110,10 @@ async function replaceOne(api: ClusterApi, namespace: string, pod: PodObject, op
   if (key === undefined) return;
   const others = async (): Promise<number> => {
     const pods = await list<PodObject>(api, podPath(namespace), `${selectorText(selector)},!${LABEL_DRAINED}`, signal);
-    return pods.filter(isReady).length;
+    // Not this one, also where another kt has given it back to its ReplicaSet meanwhile.
+    return pods.filter((one) => isReady(one) && one.metadata.name !== name).length;
   };
-  const wanted = await others();
+  const wanted = (await others()) + (isReady(pod) ? 1 : 0);
   await patchPod(api, namespace, name, {
     resourceVersion,
     labels: { [key]: null, [LABEL_DRAINED]: service },

@@ -19,7 +19,7 @@ import { patchService, writeService } from './write-service.ts';
 const DRAIN_MS = 35_000;
 /** Milliseconds for the pods of --mode scale to be ready again: as kt-connect's --recoverWaitTime. */
 export const REPLICAS_MS = 120_000;
-const POLL_MS = 200;
+const POLL_MS = 100;
 /** Writes of keepers that were on their way when the origin was marked: one for each developer on the Service. */
 const KEEPERS_MAX = 8;
 
