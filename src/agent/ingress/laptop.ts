@@ -43,10 +43,12 @@ export async function openToLaptop(links: Iterable<LaptopLink>, inbound: Inbound
   let last: unknown = new KtError('LINK_LOST', 'the laptop has no link');
   for (;;) {
     const link = best(links, tried);
-    if (link === undefined) throw last;
+    const left = end - performance.now();
+    // One that gets hardly any time would be suspect for nothing.
+    if (link === undefined || left < limitMs / 2) throw last;
     tried.add(link);
     try {
-      return await open(link, inbound, Math.max(0, end - performance.now()));
+      return await open(link, inbound, left);
     } catch (error) {
       if (!elsewhere(error)) throw error;
       last = error;

@@ -16,6 +16,7 @@ const GRACE_MS = 2_000;
 export interface AgentWatchOptions {
   readonly signal: AbortSignal;
   readonly onChange: (serves: boolean) => void;
+  readonly graceMs?: number;
 }
 
 /** Until `signal` aborts. Never rejects: without the right to watch pods nothing is known, and nothing is said. */
@@ -23,7 +24,7 @@ export async function watchAgent(
   api: ClusterApi,
   namespace: string,
   service: string,
-  { signal, onChange }: AgentWatchOptions,
+  { signal, onChange, graceMs = GRACE_MS }: AgentWatchOptions,
 ): Promise<void> {
   const pods = new Map<string, Pod>();
   const query = { labelSelector: selectorText(agentLabels(service)) };
@@ -48,7 +49,7 @@ export async function watchAgent(
       if (ready || late) {
         clearTimeout(timer);
         say(ready);
-      } else timer ??= setTimeout(() => say(false), GRACE_MS);
+      } else timer ??= setTimeout(() => say(false), graceMs);
     }
   } catch {
     // As above.
