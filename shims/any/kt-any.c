@@ -337,7 +337,9 @@ static void become(int pipe, char **command) {
     close(fd);
     if (read(pipe, &go, 1) != 1) _exit(EXIT_REFUSED);
     execvp(command[0], command);
-    dprintf(2, "kt: %s: %s\n", command[0], strerror(errno));
+    /* A folder of PATH that may not be read makes EACCES of a program that is nowhere. */
+    if (errno == ENOENT || (errno == EACCES && !strchr(command[0], '/'))) dprintf(2, "kt: there is no program '%s' on PATH\n", command[0]);
+    else dprintf(2, "kt: '%s' can't be started: %s\n", command[0], strerror(errno));
     _exit(EXIT_NOT_FOUND);
 }
 

@@ -73,7 +73,10 @@ describe('with the supervisor', () => {
     expect(await any('sh', '-c', 'exit 7')).toMatchObject({ code: 7 });
     expect(await any('sh', '-c', 'kill -KILL $$')).toMatchObject({ code: 137 });
     const missing = await any('no-such-program');
-    expect([missing.code, missing.stderr]).toEqual([127, expect.stringContaining('no-such-program: No such file')]);
+    expect([missing.code, missing.stderr]).toEqual([
+      127,
+      expect.stringContaining("there is no program 'no-such-program'"),
+    ]);
     const script = "trap 'echo got it; exit 9' TERM; echo ready; while :; do sleep 0.1; done";
     const signalled = await runAs(laptop, ktRunWith(laptop, ['--any'], 'sh', '-c', script), {
       onOutput: (stdout, child) => {
