@@ -2,7 +2,17 @@
 // answering until they do; the wait has a limit and Ctrl-C ends it; kill -9 leaves nothing at 0. And what stands for kt-connect's ephemeral mode.
 import type { Server } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { askFromPod, Callers, closeApp, leftovers, localApp, removeShop, TestShop } from './support/inbound.ts';
+import {
+  askFromPod,
+  Callers,
+  closeApp,
+  deployShop,
+  leftovers,
+  localApp,
+  removeShop,
+  snapshot,
+  TestShop,
+} from './support/inbound.ts';
 import { kubectl, Laptop, type Running } from './support/kt.ts';
 
 const NAME = 'kt-t-scale';
@@ -114,6 +124,24 @@ describe('scale', { timeout: 150_000 }, () => {
     expect(await replicas()).toBe(1);
     await scaleTo(2);
     await shop.expectUntouched();
+  });
+
+  test('E7: in a namespace with Pod Security restricted', async () => {
+    await removeShop(NAME, 'locked');
+    await deployShop(NAME, 'locked');
+    try {
+      const before = await snapshot(NAME, 'locked');
+      const kt = await exchange('--namespace', 'locked');
+      await expect
+        .poll(async () => (await askFromPod(`http://${NAME}.locked/`))['name'], { timeout: 20_000 })
+        .toBe('laptop');
+      await kt.stop();
+      expect(await snapshot(NAME, 'locked')).toEqual(before);
+      expect(await leftovers(NAME, 'locked')).toBe('');
+      expect(await kubectl(['-n', 'locked', 'get', 'deployment', NAME, '-o', 'jsonpath={.spec.replicas}'])).toBe('2');
+    } finally {
+      await removeShop(NAME, 'locked');
+    }
   });
 
   test('E7: an autoscaler is named before', async () => {
