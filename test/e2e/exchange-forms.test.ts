@@ -1,24 +1,13 @@
 // Must (E2-E5, E9): every form of a target and of a port that exchange takes, what it asks of the local port, two that start at the same moment,
 // and a local app that is restarted. As dev, in `shop`.
-import type { Server } from 'node:http';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { askFromPod, closeApp, localApp, removeShop, TestShop } from './support/inbound.ts';
-import { kubectl, Laptop, type Running } from './support/kt.ts';
+import { describe, expect, test } from 'vitest';
+import { HoldBench } from './support/hold-bench.ts';
+import { askFromPod, closeApp, localApp } from './support/inbound.ts';
+import { kubectl, type Running } from './support/kt.ts';
 
 const NAME = 'kt-t-forms';
-const laptop = new Laptop();
-let app: Server & { port: number };
-let shop: TestShop;
-
-beforeAll(async () => {
-  shop = await TestShop.deploy(NAME);
-  app = await localApp('laptop');
-}, 120_000);
-afterAll(async () => {
-  await laptop.close();
-  if (app.listening) await closeApp(app);
-  await removeShop(NAME);
-});
+const bench = new HoldBench(NAME);
+const { laptop } = bench;
 
 interface Plans {
   readonly plans: readonly {
@@ -57,7 +46,7 @@ describe('forms', { timeout: 90_000 }, () => {
     expect(await failed('pod/no-such', '--namespace', 'locked')).toContain(
       "no pod 'no-such' in the namespace 'locked'",
     );
-    await shop.expectUntouched();
+    await bench.shop.expectUntouched();
   });
 
   test.each([
@@ -95,10 +84,10 @@ describe('forms', { timeout: 90_000 }, () => {
   });
 
   test('E3: an unknown port is an error before any change, and names those that there are', async () => {
-    expect(await failed(NAME, '--expose', `${app.port}:99`)).toContain(
+    expect(await failed(NAME, '--expose', `${bench.app.port}:99`)).toContain(
       `${NAME} has no port '99': it has 80 (web) → 8080, 8081 (alt) → 8080`,
     );
-    await shop.expectUntouched();
+    await bench.shop.expectUntouched();
   });
 
   test('E4: nothing listens on the local port: an error by default, and --skipPortChecking starts all the same', async () => {
@@ -107,7 +96,7 @@ describe('forms', { timeout: 90_000 }, () => {
     expect(await failed(NAME, '--expose', `${free.port}:80`)).toContain(
       `nothing listens on the local port ${free.port}`,
     );
-    await shop.expectUntouched();
+    await bench.shop.expectUntouched();
     const kt = laptop.start([
       'exchange',
       NAME,
@@ -123,11 +112,12 @@ describe('forms', { timeout: 90_000 }, () => {
     await expect.poll(async () => (await askFromPod(`http://${NAME}/`))['name'], { timeout: 20_000 }).toBe('later');
     await kt.stop();
     await closeApp(later);
-    await shop.expectUntouched();
+    await bench.shop.expectUntouched();
   });
 
   test('E5: two that start at the same moment: one has it, the other is told who', async () => {
-    const start = (): Running => laptop.start(['exchange', NAME, '--expose', `${app.port}:80`, '--output', 'json']);
+    const start = (): Running =>
+      laptop.start(['exchange', NAME, '--expose', `${bench.app.port}:80`, '--output', 'json']);
     const both = [start(), start()];
     const outcomes = await Promise.all(
       both.map((kt) =>
@@ -143,9 +133,9 @@ describe('forms', { timeout: 90_000 }, () => {
     expect(loser?.stdout).toMatch(/"code":"SERVICE_HELD","message":"uid-12345 on [^"]*(is taking|holds)/);
     expect((await askFromPod(`http://${NAME}/`))['name']).toBe('laptop');
     // Its origin has the pods now.
-    expect(await failed(`deploy/${NAME}`, '--expose', `${app.port}:80`)).toContain('holds all requests on port');
+    expect(await failed(`deploy/${NAME}`, '--expose', `${bench.app.port}:80`)).toContain('holds all requests on port');
     await both[outcomes.indexOf('holds')]?.stop();
-    await shop.expectUntouched();
+    await bench.shop.expectUntouched();
   });
 
   test.each([
@@ -160,20 +150,20 @@ describe('forms', { timeout: 90_000 }, () => {
     expect(kt.stderr).toMatch(/create, delete deployments/);
     if (user === 'reader') expect(kt.stderr).toContain('get pods/portforward');
     else expect(kt.stderr).toContain('watch pods');
-    await shop.expectUntouched();
+    await bench.shop.expectUntouched();
   });
 
   test('E9: the local app is restarted, and kt is not', async () => {
-    const kt = laptop.start(['exchange', NAME, '--expose', `${app.port}:80`, '--output', 'json']);
+    const kt = laptop.start(['exchange', NAME, '--expose', `${bench.app.port}:80`, '--output', 'json']);
     await kt.event('holding');
     const answers = (name: string): Promise<void> =>
       expect.poll(async () => (await askFromPod(`http://${NAME}/`))['name'], { timeout: 20_000 }).toBe(name);
     await answers('laptop');
-    await closeApp(app);
+    await closeApp(bench.app);
     await answers('pod');
-    app = await localApp('restarted', app.port);
+    bench.app = await localApp('restarted', bench.app.port);
     await answers('restarted');
     expect((await kt.stop()).code).toBe(0);
-    await shop.expectUntouched();
+    await bench.shop.expectUntouched();
   });
 });

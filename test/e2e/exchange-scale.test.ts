@@ -1,51 +1,17 @@
 // Must (E7, E8): kt exchange --mode scale on the real cluster: the pods go to none and come back to the old number by the journal, with the laptop
 // answering until they do; the wait has a limit and Ctrl-C ends it; kill -9 leaves nothing at 0. And what stands for kt-connect's ephemeral mode.
-import type { Server } from 'node:http';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import {
-  askFromPod,
-  Callers,
-  closeApp,
-  deployShop,
-  leftovers,
-  localApp,
-  removeShop,
-  snapshot,
-  TestShop,
-} from './support/inbound.ts';
-import { kubectl, Laptop, type Running } from './support/kt.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { HoldBench } from './support/hold-bench.ts';
+import { askFromPod, Callers, deployShop, leftovers, removeShop, snapshot } from './support/inbound.ts';
+import { kubectl, type Running } from './support/kt.ts';
 
 const NAME = 'kt-t-scale';
-const laptop = new Laptop();
-let app: Server & { port: number };
-let shop: TestShop;
+const bench = new HoldBench(NAME);
+const { laptop } = bench;
 
-beforeAll(async () => {
-  shop = await TestShop.deploy(NAME);
-  app = await localApp('laptop');
-}, 120_000);
-afterAll(async () => {
-  await laptop.close();
-  await closeApp(app);
-  await removeShop(NAME);
-});
 beforeEach(() => kubectl(['rollout', 'status', `deployment/${NAME}`, '--timeout=60s']));
 
-async function exchange(...args: string[]): Promise<Running> {
-  const running = laptop.start([
-    'exchange',
-    NAME,
-    '--mode',
-    'scale',
-    '--expose',
-    `${app.port}:80`,
-    '--output',
-    'json',
-    ...args,
-  ]);
-  await running.event('holding');
-  return running;
-}
+const exchange = (...args: string[]): Promise<Running> => bench.hold('exchange', NAME, '--mode', 'scale', ...args);
 
 const replicas = async (): Promise<number> =>
   Number(await kubectl(['get', 'deployment', NAME, '-o', 'jsonpath={.spec.replicas}']));
@@ -76,7 +42,7 @@ describe('scale', { timeout: 150_000 }, () => {
     expect(callers.failures().filter((line) => line.startsWith('new'))).toEqual([]);
     console.log('scale, there and back:', callers.counts());
     await callers.stop();
-    await shop.expectUntouched();
+    await bench.shop.expectUntouched();
   });
 
   test('E7: --recoverWaitTime limits the wait for the pods, and the Service is given back all the same', async () => {
@@ -85,7 +51,7 @@ describe('scale', { timeout: 150_000 }, () => {
     expect((await kt.stop('SIGINT')).code).toBe(0);
     expect(await replicas()).toBe(2);
     await kt.event('warning', ({ message }) => message.includes('not all ready yet'));
-    await shop.expectUntouched();
+    await bench.shop.expectUntouched();
   });
 
   test('E7: one more Ctrl-C skips the wait, and the Service is given back all the same', async () => {
@@ -100,7 +66,7 @@ describe('scale', { timeout: 150_000 }, () => {
     await kt.event('step', ({ state, text }) => state === 'waiting' && text.includes('Ctrl-C'));
     expect((await kt.stop('SIGINT')).code, kt.stderr).toBe(0);
     expect(await replicas()).toBe(2);
-    await shop.expectUntouched();
+    await bench.shop.expectUntouched();
     await patch(8080);
   });
 
@@ -111,19 +77,19 @@ describe('scale', { timeout: 150_000 }, () => {
     await expect.poll(replicas, { timeout: 60_000, interval: 500 }).toBe(2);
     await expect.poll(() => leftovers(NAME), { timeout: 60_000, interval: 1_000 }).toBe('');
     expect((await askFromPod(`http://${NAME}/`))['name']).toBe('pod');
-    await shop.expectUntouched();
+    await bench.shop.expectUntouched();
   });
 
   test('E7: a number that somebody set meanwhile stays, and a second one in mode scale is refused', async () => {
     const kt = await exchange();
-    const second = laptop.start(['exchange', NAME, '--mode', 'scale', '--expose', `${app.port}:8081`]);
+    const second = laptop.start(['exchange', NAME, '--mode', 'scale', '--expose', `${bench.app.port}:8081`]);
     expect((await second.exited).code).toBe(3);
     expect(second.stderr).toContain('--mode scale would take the pods from the others on it');
     await scaleTo(1);
     await kt.stop();
     expect(await replicas()).toBe(1);
     await scaleTo(2);
-    await shop.expectUntouched();
+    await bench.shop.expectUntouched();
   });
 
   test('E7: in a namespace with Pod Security restricted', async () => {
@@ -176,7 +142,7 @@ describe('scale', { timeout: 150_000 }, () => {
     } finally {
       await kubectl(['-n', 'shop', 'delete', 'hpa,role,rolebinding', NAME, '--ignore-not-found'], 'admin');
     }
-    await shop.expectUntouched();
+    await bench.shop.expectUntouched();
   });
 });
 
@@ -205,13 +171,13 @@ describe('refused before anything is changed', { timeout: 60_000 }, () => {
     const kt = laptop.start(args);
     expect((await kt.exited).code).toBe(code);
     expect(kt.stderr).toContain(message);
-    await shop.expectUntouched();
+    await bench.shop.expectUntouched();
   });
 
   test.each(['reader', 'forwarder'] as const)('mode scale as %s: the missing verbs are named', async (user) => {
     const kt = laptop.start(['exchange', NAME, '--mode', 'scale', '--skipPortChecking'], { user });
     expect((await kt.exited).code).toBe(4);
     expect(kt.stderr).toMatch(/you may not .*(create|patch).* deployments/);
-    await shop.expectUntouched();
+    await bench.shop.expectUntouched();
   });
 });

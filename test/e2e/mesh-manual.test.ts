@@ -1,52 +1,16 @@
 // Must (M7): kt mesh --mode manual on the real cluster: nothing of the Service is changed; one more pod with its labels and the mark is an endpoint
 // of it while the laptop is there, and none when it is not.
-import type { Server } from 'node:http';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Overview } from '../../src/session/overview.ts';
-import {
-  askFromPod,
-  Callers,
-  closeApp,
-  deployShop,
-  leftovers,
-  localApp,
-  removeShop,
-  runInPod,
-  snapshot,
-  TestShop,
-} from './support/inbound.ts';
-import { kubectl, Laptop, type Running } from './support/kt.ts';
+import { HoldBench } from './support/hold-bench.ts';
+import { askFromPod, Callers, deployShop, leftovers, removeShop, runInPod, snapshot } from './support/inbound.ts';
+import { kubectl, type Running } from './support/kt.ts';
 
 const NAME = 'kt-t-manual';
-const laptop = new Laptop();
-let app: Server & { port: number };
-let shop: TestShop;
+const bench = new HoldBench(NAME);
+const { laptop } = bench;
 
-beforeAll(async () => {
-  shop = await TestShop.deploy(NAME);
-  app = await localApp('laptop');
-}, 120_000);
-afterAll(async () => {
-  await laptop.close();
-  await closeApp(app);
-  await removeShop(NAME);
-});
-
-async function mesh(...args: string[]): Promise<Running> {
-  const running = laptop.start([
-    'mesh',
-    NAME,
-    '--mode',
-    'manual',
-    '--expose',
-    `${app.port}:80`,
-    '--output',
-    'json',
-    ...args,
-  ]);
-  await running.event('holding');
-  return running;
-}
+const mesh = (...args: string[]): Promise<Running> => bench.hold('mesh', NAME, '--mode', 'manual', ...args);
 
 interface Slices {
   readonly items: readonly {
@@ -98,7 +62,7 @@ describe('manual', { timeout: 120_000 }, () => {
     await callers.answeredBy('pod');
     expect(callers.failures(ending)).toEqual([]);
     await callers.stop();
-    await shop.expectUntouched();
+    await bench.shop.expectUntouched();
   });
 
   test('M7: the laptop goes away: its pod is no endpoint any more; after kill -9 it is removed without anybody', async () => {
@@ -108,7 +72,7 @@ describe('manual', { timeout: 120_000 }, () => {
     await expect.poll(ktEndpoints, { timeout: 40_000 }).toHaveLength(0);
     await expect.poll(() => leftovers(NAME), { timeout: 60_000, interval: 1_000 }).toBe('');
     expect((await runInPod(`fetch('http://${NAME}/').then(r=>console.log(r.status))`)).stdout).toBe('200\n');
-    await shop.expectUntouched();
+    await bench.shop.expectUntouched();
   });
 
   test('M7, M4, M5: the same mark is refused with who has it, another one is not; exchange and mesh auto are', async () => {
@@ -121,18 +85,18 @@ describe('manual', { timeout: 120_000 }, () => {
       '--versionMark',
       'anna',
       '--expose',
-      `${app.port}:80`,
+      `${bench.app.port}:80`,
     ]);
     expect((await same.exited).code).toBe(3);
     expect(same.stderr).toMatch(/uid-12345 on .* has the endpoint version=anna of kt-t-manual already/);
     for (const command of ['exchange', 'mesh']) {
-      const refused = laptop.start([command, NAME, '--expose', `${app.port}:80`]);
+      const refused = laptop.start([command, NAME, '--expose', `${bench.app.port}:80`]);
       expect((await refused.exited).code).toBe(3);
       expect(refused.stderr).toMatch(/uid-12345 on .* meshes kt-t-manual in manual mode/);
     }
     const other = await mesh('--versionMark', 'ben');
     await Promise.all([kt.stop(), other.stop()]);
-    await shop.expectUntouched();
+    await bench.shop.expectUntouched();
   });
 
   test('M7: in a namespace with Pod Security restricted', async () => {
@@ -158,7 +122,7 @@ describe('manual', { timeout: 120_000 }, () => {
     const kt = laptop.start(['mesh', NAME, '--mode', 'manual', '--skipPortChecking', ...args]);
     expect((await kt.exited).code).toBe(2);
     expect(kt.stderr).toContain(message);
-    await shop.expectUntouched();
+    await bench.shop.expectUntouched();
   });
 
   test.each(['reader', 'forwarder'] as const)(

@@ -1,33 +1,19 @@
 // Must (R1): kt recover on the real cluster makes whole what every mode leaves when kt and its janitor are killed, says so of what is untouched,
 // leaves alone what somebody holds, and goes by the API server's clock. In passing, every command repairs what nobody holds any more.
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { Server } from 'node:http';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { askFromPod, closeApp, leftovers, localApp, removeShop, snapshot, TestShop } from './support/inbound.ts';
-import { kubectl, Laptop, type Running } from './support/kt.ts';
+import { afterEach, describe, expect, test } from 'vitest';
+import { HoldBench } from './support/hold-bench.ts';
+import { askFromPod, leftovers, snapshot } from './support/inbound.ts';
+import { kubectl, type Running } from './support/kt.ts';
 
 const NAME = 'kt-t-recover';
-const laptop = new Laptop();
-let app: Server & { port: number };
-let shop: TestShop;
+const bench = new HoldBench(NAME);
+const { laptop } = bench;
 
-beforeAll(async () => {
-  shop = await TestShop.deploy(NAME);
-  app = await localApp('laptop');
-}, 120_000);
-afterAll(async () => {
-  await laptop.close();
-  await closeApp(app);
-  await removeShop(NAME);
-});
-afterEach(() => shop.expectUntouched());
+afterEach(() => bench.shop.expectUntouched());
 
-async function hold(...args: string[]): Promise<Running> {
-  const running = laptop.start([...args, '--expose', `${app.port}:80`, '--output', 'json']);
-  await running.event('holding');
-  return running;
-}
+const hold = (...args: string[]): Promise<Running> => bench.hold(...args);
 
 /** Kills kt, and before it the shell that would clean up behind it. */
 async function vanish(kt: Running): Promise<void> {
@@ -68,7 +54,7 @@ describe('recover', { timeout: 120_000 }, () => {
     await vanish(kt);
     expect(await recover()).toMatch(/is held by uid-12345 on/);
     expect(await recover('--force')).toBe(`${NAME} is given back to its original pods\n`);
-    await shop.expectUntouched();
+    await bench.shop.expectUntouched();
     await vanish(await hold('exchange', NAME));
     await killAgent();
     expect(await recover()).toBe(`${NAME} is given back to its original pods\n`);
@@ -78,7 +64,7 @@ describe('recover', { timeout: 120_000 }, () => {
     const kt = await hold('exchange', NAME);
     expect(await recover('--force')).toContain('is given back');
     await kt.event('warning', ({ message }) => message.includes('somebody gave it back'));
-    await shop.expectUntouched();
+    await bench.shop.expectUntouched();
     expect((await askFromPod(`http://${NAME}/`))['name']).toBe('pod');
     await kt.stop();
   });
@@ -141,7 +127,7 @@ describe('recover', { timeout: 120_000 }, () => {
   test('R1: every command repairs in passing what nobody holds any more, and says so; one that only reads does not', async () => {
     const commands = [
       ['run', '--', laptop.node, '-e', '0'],
-      ['exchange', NAME, '--expose', `${app.port}:80`],
+      ['exchange', NAME, '--expose', `${bench.app.port}:80`],
     ];
     for (const command of commands) {
       await vanish(await hold('exchange', NAME));
