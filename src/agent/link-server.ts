@@ -69,6 +69,11 @@ export class LinkServer {
     });
   }
 
+  /** Takes a connection that came another way: by the API server's proxy (proxy-port.ts). */
+  accept(socket: Socket): void {
+    this.#accept(socket);
+  }
+
   /** Tells every laptop that this agent is about to end, so that it makes another one; open streams go on until `close`. */
   drain(): void {
     for (const control of this.#links.values()) control.write(encodeLine({ type: 'drain' }));

@@ -10,6 +10,7 @@ import { openIngress } from './ingress/listeners.ts';
 import { Registry } from './ingress/registry.machine.ts';
 import { IngressSessions } from './ingress/sessions.ts';
 import { LinkServer } from './link-server.ts';
+import { listenForProxy } from './proxy-port.ts';
 
 declare const __KT_VERSION__: string;
 
@@ -43,6 +44,8 @@ async function egressAgent(): Promise<void> {
   if (!/^[0-9a-f]{64}$/.test(tokenSha256)) throw new KtError('USAGE', 'KT_TOKEN_SHA256 is no digest');
   const dialer = new DirectDialer({ names: 'search-list' });
   const server = new LinkServer({ port, tokenSha256, version: __KT_VERSION__, dialer, log });
+  const proxyPort = Number(process.env['KT_PROXY_PORT'] ?? 0);
+  if (proxyPort > 0) await listenForProxy(proxyPort, (socket) => server.accept(socket), log);
   process.once('SIGTERM', () => {
     log('draining');
     server.drain();

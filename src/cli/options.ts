@@ -1,6 +1,7 @@
 // The flags that several commands share, with kt-connect's names beside ours (camelCase and kebab-case both work), and what they
 // become. Flags of kt-connect that have no meaning here are accepted and named in a warning, so that old scripts go on.
 import type { Argv } from 'yargs';
+import { WAYS, type Way } from '../cluster/ways/types.ts';
 import { KtError } from '../errors.ts';
 
 export const GLOBAL_OPTIONS = {
@@ -54,6 +55,12 @@ export const SESSION_OPTIONS = {
     type: 'string',
     default: 'auto',
     describe: 'auto, agent, or agentless (port-forwards only, creates nothing)',
+    group: 'Agent:',
+  },
+  transport: {
+    type: 'string',
+    default: 'auto',
+    describe: 'the way into the cluster: auto (all in this order), portforward, spdy, exec, podproxy, agentless',
     group: 'Agent:',
   },
   image: { type: 'string', alias: 'i', describe: 'a Node image, 20 or newer (default node:24-slim)', group: 'Agent:' },
@@ -158,6 +165,7 @@ export interface SessionArguments {
   readonly alsoProxy: readonly string[];
   readonly clusterDomain: string;
   readonly mode: 'auto' | 'agent' | 'agentless';
+  readonly transport: Way | undefined;
   readonly image: string | undefined;
   readonly imagePullSecret: string | undefined;
   readonly nodeSelector: Record<string, string> | undefined;
@@ -177,6 +185,10 @@ export function sessionArguments(args: Arguments): SessionArguments {
   const known = { auto: 'auto', agent: 'agent', agentless: 'agentless', tun2socks: 'auto', sshuttle: 'auto' } as const;
   if (!Object.hasOwn(known, mode))
     throw new KtError('USAGE', `--mode takes auto, agent or agentless and got '${mode}'`);
+  const transport = text(args, 'transport') ?? 'auto';
+  const way = WAYS.find((one) => one === transport);
+  if (way === undefined && transport !== 'auto' && transport !== 'agentless')
+    throw new KtError('USAGE', `--transport takes auto, ${WAYS.join(', ')} or agentless and got '${transport}'`);
   return {
     kubeconfig: text(args, 'kubeconfig'),
     context: text(args, 'context'),
@@ -189,7 +201,8 @@ export function sessionArguments(args: Arguments): SessionArguments {
     excludeIps: list(args, 'excludeIps'),
     alsoProxy: list(args, 'includeDomains'),
     clusterDomain: text(args, 'clusterDomain') ?? 'cluster.local',
-    mode: known[mode as keyof typeof known],
+    mode: transport === 'agentless' ? 'agentless' : known[mode as keyof typeof known],
+    transport: way,
     image: text(args, 'image'),
     imagePullSecret: text(args, 'imagePullSecret'),
     nodeSelector: pairs(args, 'nodeSelector', 'nodeSelector'),

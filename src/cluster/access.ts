@@ -3,7 +3,7 @@
 import type { ClusterApi } from './rest.ts';
 import type { Right } from './rights.ts';
 
-export { missingRights, type Right, rightsText, roleYaml } from './rights.ts';
+export { missingRights, type Right, rightsText, roleYaml, sameRight } from './rights.ts';
 
 const REVIEWS = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
 /** Milliseconds for all answers: the reviews are cheap, so a slow one means a line that is down. */
@@ -28,7 +28,7 @@ export const execRights = async (api: ClusterApi): Promise<Right[]> =>
   }));
 
 /** Is `create` asked for beside `get` for a websocket? Everybody may ask for the server's version. */
-async function wantsCreate(api: ClusterApi): Promise<boolean> {
+export async function wantsCreate(api: ClusterApi): Promise<boolean> {
   const version = await api
     .request<{ major?: string; minor?: string }>('GET', '/version', { timeoutMs: VERSION_MS })
     .catch(() => undefined);

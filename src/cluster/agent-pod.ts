@@ -5,6 +5,8 @@ import { brotliCompressSync, constants } from 'node:zlib';
 
 /** The port the agent listens on, on the loopback of its pod only; reached by port-forward. */
 export const AGENT_LINK_PORT = 7_070;
+/** The port on the pod's address for links that come by the API server's proxy, where that is the only way. */
+export const AGENT_PROXY_PORT = 7_072;
 export const DEFAULT_IMAGE = 'node:24-slim';
 /** One string of a process's arguments or environment is at most 131,072 bytes with its end (Linux MAX_ARG_STRLEN). */
 const STRING_BYTES_MAX = 131_071;
@@ -36,6 +38,8 @@ export interface AgentPodOptions extends AgentPlacement {
   /** Text of dist/agent.mjs. */
   readonly code: string;
   readonly token: string;
+  /** Listen on this port of the pod's address too, for links that come by the API server's proxy. */
+  readonly proxyPort?: number | undefined;
   readonly version: string;
   /** Who started it, for those who find it: user name and host name of the laptop. */
   readonly user: string;
@@ -78,6 +82,7 @@ export function agentPod(options: AgentPodOptions): Record<string, unknown> {
       env: {
         KT_TOKEN_SHA256: createHash('sha256').update(options.token).digest('hex'),
         KT_LINK_PORT: String(AGENT_LINK_PORT),
+        ...(options.proxyPort === undefined ? {} : { KT_PROXY_PORT: String(options.proxyPort) }),
       },
     }),
   };

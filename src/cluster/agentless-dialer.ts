@@ -25,7 +25,8 @@ import {
 import { podPath, servicePath } from './paths.ts';
 import type { ClusterApi } from './rest.ts';
 import type { Service } from './services.ts';
-import { openPortForward } from './upgrade.ts';
+import type { Way } from './ways/types.ts';
+import { waysOf } from './ways/ways.ts';
 
 /** Milliseconds that lists of a namespace are used for; a new Service is found at once, because a miss lists again. */
 const LIST_AGE_MS = 5_000;
@@ -36,6 +37,8 @@ const CONNECTIONS_MAX = 256;
 /** Milliseconds in which a refusal comes back: the wire has no sign for "connected" (notes of KEP-4006), so silence means yes. */
 const REFUSAL_MS = 100;
 const DIAL_MS = 10_000;
+/** An exec would need a Node in the pod that is called, the API server's proxy an agent. */
+const FORWARDS: readonly Way[] = ['portforward', 'spdy'];
 /** Seconds that answers about names may be kept. */
 const TTL_S = 5;
 
@@ -79,7 +82,10 @@ export class AgentlessDialer implements Dialer {
     try {
       const at = await this.#find(target);
       signal.throwIfAborted();
-      const stream = await openPortForward(this.#options.api, at, { signal });
+      const { value: stream } = await waysOf(this.#options.api).through(at, (opened) => opened, {
+        signal,
+        among: FORWARDS,
+      });
       this.#open.add(stream);
       stream.once('close', () => this.#open.delete(stream));
       const opened = new Promise<void>((resolve, reject) => {

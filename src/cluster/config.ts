@@ -17,6 +17,7 @@ import {
 } from './kubeconfig.ts';
 import type { Cluster } from './kubeconfig-schema.ts';
 import { apiProxy } from './proxy.ts';
+import type { Way } from './ways/types.ts';
 
 export interface ClusterConfig {
   /** Origin and path prefix of the API server, without a slash at the end. */
@@ -29,6 +30,8 @@ export interface ClusterConfig {
   /** The HTTP proxy on the way to the API server. May hold a password: never print it. */
   readonly proxy: URL | undefined;
   readonly credentials: CredentialSource;
+  /** The only way into pods that is tried; undefined: all, in order. */
+  readonly transport?: Way | undefined;
 }
 
 export interface TlsSettings {
@@ -44,6 +47,7 @@ export interface ConfigOptions {
   readonly kubeconfig?: string | undefined;
   readonly context?: string | undefined;
   readonly namespace?: string | undefined;
+  readonly transport?: Way | undefined;
   readonly env?: NodeJS.ProcessEnv | undefined;
   /** A credentials plugin may ask the user on standard input. Default: where that is a terminal. */
   readonly terminal?: boolean | undefined;
@@ -63,6 +67,7 @@ export async function loadClusterConfig(options: ConfigOptions = {}): Promise<Cl
     context: selection.context,
     user: user.name,
     tls,
+    transport: options.transport,
     proxy: apiProxy(server, cluster, env),
     credentials: credentialSource({
       user,

@@ -4,13 +4,14 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { KtError } from '../errors.ts';
 import { UpgradeError } from '../netstack/http/ask-upgrade.ts';
+import { upgradeToLink } from '../netstack/link/pod-proxy-port.ts';
 import { upgradeToSpdy } from '../netstack/spdy/client.ts';
 import { upgradeToWebSocket } from '../netstack/websocket/client.ts';
 import { connectionError } from './connection-errors.ts';
 import type { Credentials } from './credentials.ts';
 import { podPath } from './paths.ts';
 import type { ClusterApi } from './rest.ts';
-import { answerError } from './status.ts';
+import { answerError, readStatus } from './status.ts';
 
 /** Milliseconds from the request to the 101, which comes after the kubelet and the runtime have answered. */
 const UPGRADE_MS = 20_000;
@@ -19,9 +20,11 @@ export interface PodSocketRequest {
   readonly namespace: string;
   readonly pod: string;
   /** Also the word for it in errors. */
-  readonly subresource: 'port-forward' | 'exec';
+  readonly subresource: 'port-forward' | 'exec' | 'proxy';
   /** Behind the question mark. */
   readonly query: string;
+  /** For `proxy`: of the pod. */
+  readonly port?: number | undefined;
   /** The websocket's subprotocol; in bare SPDY the version of the streams. */
   readonly protocol: string;
   /** Without a websocket. */
@@ -47,7 +50,10 @@ export async function openPodSocket(
   signal: AbortSignal | undefined,
 ): Promise<PodSocket> {
   const { namespace, pod, subresource, query, protocol } = asked;
-  const path = `${podPath(namespace, pod)}/${subresource.replace('-', '')}?${query}`;
+  const path =
+    subresource === 'proxy'
+      ? `${podPath(namespace, `${pod}:${asked.port ?? ''}`)}/proxy/`
+      : `${podPath(namespace, pod)}/${subresource.replace('-', '')}?${query}`;
   const url = new URL(api.config.server + path);
   for (let retried = false; ; retried = true) {
     const { socket, credentials } = await api.connect(signal, asked.lend);
@@ -55,6 +61,8 @@ export async function openPodSocket(
     try {
       const request = { path: url.pathname + url.search, host: url.host, protocol, signal: limit };
       const headers = { 'User-Agent': 'kt', ...credentials.headers };
+      if (subresource === 'proxy')
+        return { socket, head: await upgradeToLink(socket, { ...request, headers }), mask: 'none' };
       if (asked.bare) return { socket, head: await upgradeToSpdy(socket, { ...request, headers }), mask: 'none' };
       const head = await upgradeToWebSocket(socket, { ...request, headers });
       return { socket, head, mask: socket instanceof TLSSocket ? 'zero' : 'random' };
@@ -100,6 +108,12 @@ function refusal(
       hint,
       cause: error,
     });
+  }
+  // A page is a proxy's or a gateway's: RBAC answers with a Status.
+  const answer = readStatus(status, body);
+  if (status === 403 && !answer.own) {
+    const text = `something on the way refused the ${subresource}: ${status} ${answer.message}`;
+    return new KtError('UPGRADE_REFUSED', text, { hint, cause: error });
   }
   return answerError({ method: bare ? 'POST' : 'GET', path, status, body, credentials, config: api.config });
 }

@@ -11,6 +11,12 @@ export interface Right {
   readonly group?: string;
 }
 
+export const sameRight = (a: Right, b: Right): boolean =>
+  a.verb === b.verb &&
+  a.resource === b.resource &&
+  a.subresource === b.subresource &&
+  (a.group ?? '') === (b.group ?? '');
+
 const fullName = ({ resource, subresource }: Right): string => (subresource ? `${resource}/${subresource}` : resource);
 
 /** `get pods/portforward and create, delete pods`. */

@@ -17,6 +17,7 @@ export class TunnelFraming implements Framing {
   readonly #parser: SpdyParser;
   #sink: FramingSink | undefined;
   #pings = 0;
+  #failed = false;
 
   constructor(port: number) {
     const fields = (streamtype: string): Record<string, string> => ({ streamtype, port: String(port), requestid: '0' });
@@ -24,9 +25,13 @@ export class TunnelFraming implements Framing {
     const sink: SpdySink = {
       data: (id, piece) => {
         if (id === DATA_STREAM) this.#sink?.data(piece);
-        else if (id === ERROR_STREAM) this.#sink?.errorText(piece);
+        else if (id === ERROR_STREAM) {
+          this.#failed = true;
+          this.#sink?.errorText(piece);
+        }
       },
-      end: (id, reset) => id === DATA_STREAM && this.#sink?.end(reset),
+      // A runtime that could not connect says why and ends that stream; the data's may stay open.
+      end: (id, reset) => (id === DATA_STREAM || this.#failed) && this.#sink?.end(reset),
       // Ours have odd numbers and want no answer.
       ping: (number) => number % 2 === 0 && this.#sink?.reply(ping(number)),
       goAway: () => undefined,

@@ -65,6 +65,14 @@ export interface ResolveAnswer {
   readonly records: readonly DnsRecord[];
 }
 
+/** A proxy that takes plain HTTP requests for others, in absolute-form (RFC 9112 §3.2.2). */
+export interface PlainHop {
+  /** Leads to the proxy, whatever the target is. */
+  readonly dialer: Dialer;
+  /** Flat: what the proxy wants besides the request's own fields. A secret may be in it. */
+  readonly fields: readonly string[];
+}
+
 export interface Dialer {
   /** Resolves once the opening is on its way (it may wait, "park", while there is no link); rejects with a KtError if it never got that far. */
   dial(target: Target, options?: DialOptions): Promise<Connection>;
@@ -72,4 +80,9 @@ export interface Dialer {
   resolve(name: string, type: RecordType, options?: DialOptions): Promise<ResolveAnswer>;
   /** Rejects with UNSUPPORTED where the dialer can't carry UDP. */
   datagrams(target: Target, options?: DialOptions): Promise<DatagramFlow>;
+  /**
+   * The proxy that a plain HTTP request to this target goes to as it is, where there is one. Many company proxies allow connections
+   * (CONNECT) to port 443 only. Undefined, as the method may be: dial the target.
+   */
+  plainHop?(target: Target, options?: DialOptions): Promise<PlainHop | undefined>;
 }

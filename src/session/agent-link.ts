@@ -3,19 +3,24 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { createAgent, deleteAgent, type Pod, waitForAgent } from '../cluster/agent-lifecycle.ts';
-import { AGENT_LINK_PORT, type AgentPodOptions, agentPod, agentPodName } from '../cluster/agent-pod.ts';
+import {
+  AGENT_LINK_PORT,
+  AGENT_PROXY_PORT,
+  type AgentPodOptions,
+  agentPod,
+  agentPodName,
+} from '../cluster/agent-pod.ts';
 import { podPath } from '../cluster/paths.ts';
+import { PortForwardStream } from '../cluster/port-forward-stream.ts';
 import type { ClusterApi } from '../cluster/rest.ts';
 import { statusCode } from '../cluster/status.ts';
-import { avoidTunnels, openPortForward } from '../cluster/upgrade.ts';
+import { type Passage, WAY_NAMES, waysOf } from '../cluster/ways/ways.ts';
 import { asKtError, KtError } from '../errors.ts';
 import { Link } from '../netstack/link/link.ts';
 import type { LinkHooks } from '../netstack/link/pool.ts';
 import type { EventSink } from './events.ts';
 import { shownName } from './who.ts';
 
-/** Milliseconds for one attempt to open a link; a stalled line must not hold an attempt for longer. */
-const ATTEMPT_MS = 8_000;
 /** A container that runs needs some 100 ms until it listens; 10 s is a very slow node. */
 const LISTEN_LIMIT_MS = 10_000;
 const LISTEN_RETRY_MS = 40;
@@ -24,7 +29,7 @@ const LOOK_MS = 4_000;
 /** Milliseconds for the pod's deletion when the session ends; after that the janitor and the agent's own limit have to do. */
 const DELETE_MS = 5_000;
 
-export interface AgentSettings extends Omit<AgentPodOptions, 'name' | 'token' | 'user' | 'host'> {
+export interface AgentSettings extends Omit<AgentPodOptions, 'name' | 'token' | 'proxyPort' | 'user' | 'host'> {
   readonly namespace: string;
   readonly startLimitMs: number;
 }
@@ -32,6 +37,8 @@ export interface AgentSettings extends Omit<AgentPodOptions, 'name' | 'token' | 
 interface Agent {
   readonly name: string;
   readonly token: string;
+  /** Where it takes links that come by the API server's proxy; undefined: nowhere. */
+  readonly proxyPort: number | undefined;
   ip: string | undefined;
   /** It is known to be gone or about to go. */
   lost: boolean;
@@ -105,27 +112,34 @@ export class AgentLink {
   }
 
   async #attempt(agent: Agent, hooks: LinkHooks, signal: AbortSignal): Promise<Link> {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(ATTEMPT_MS)]);
-    let opened = false;
-    try {
-      const at = { namespace: this.#settings.namespace, pod: agent.name, port: AGENT_LINK_PORT };
+    const { namespace, version, session } = this.#settings;
+    const identity = { token: agent.token, version, session };
+    const onDrain = (): void => {
+      this.#lose(agent, 'its pod is being deleted');
+      hooks.onDrain();
+    };
+    const at = { namespace, pod: agent.name, port: AGENT_LINK_PORT, proxyPort: agent.proxyPort };
+    const passage = await waysOf(this.#api).through(
+      at,
+      (transport, until) => {
+        const cheap = transport instanceof PortForwardStream && transport.bare;
+        return Link.open(transport, identity, { onClose: hooks.onClose, onDrain, cheap }, until);
+      },
       // What needs more rights and more of the way is tried where a link is there already.
-      const transport = await openPortForward(this.#api, at, { signal: limit, tunnel: true, bare: agent.proven });
-      opened = true;
-      const identity = { token: agent.token, version: this.#settings.version, session: this.#settings.session };
-      const onDrain = (): void => {
-        this.#lose(agent, 'its pod is being deleted');
-        hooks.onDrain();
-      };
-      const events = { onClose: hooks.onClose, onDrain, cheap: transport.bare };
-      const link = await Link.open(transport, identity, events, limit);
-      agent.proven = true;
-      return link;
-    } catch (error) {
-      if (limit.aborted && opened && !agent.proven) avoidTunnels(this.#api);
-      if (limit.aborted && !signal.aborted)
-        throw new KtError('API_UNREACHABLE', `the link did not open within ${ATTEMPT_MS / 1000} s`, { cause: error });
-      throw error;
+      { signal, tunnel: true, bare: agent.proven },
+    );
+    agent.proven = true;
+    this.#tellDetour(passage);
+    return passage.value;
+  }
+
+  #tellDetour({ way, refused }: Passage<Link>): void {
+    for (const { way: closed, error } of refused) {
+      this.#emit({
+        type: 'warning',
+        message: `${WAY_NAMES[closed]} is not open: ${error.message}`,
+        hint: `kt goes by ${WAY_NAMES[way]}, and begins with that for a day`,
+      });
     }
   }
 
@@ -144,6 +158,9 @@ export class AgentLink {
     const agent: Agent = {
       name: agentPodName(username, randomBytes(4).toString('hex')),
       token: randomBytes(32).toString('base64url'),
+      // Only where no other way is left: that port is open to the whole cluster.
+      proxyPort:
+        waysOf(this.#api).order({ proxyPort: AGENT_PROXY_PORT })[0] === 'podproxy' ? AGENT_PROXY_PORT : undefined,
       ip: undefined,
       lost: false,
       proven: false,
@@ -154,7 +171,8 @@ export class AgentLink {
     step('started', `agent pod ${agent.name}`);
     // Noted before it is asked for: a pod whose creation was answered too late must be deleted too.
     this.#names.add(agent.name);
-    const manifest = agentPod({ ...rest, name: agent.name, token: agent.token, user: username, host: hostname() });
+    const { name, token, proxyPort } = agent;
+    const manifest = agentPod({ ...rest, name, token, proxyPort, user: username, host: hostname() });
     try {
       await createAgent(this.#api, namespace, manifest, signal);
       const wait = { limitMs: startLimitMs, signal, onWaiting: (reason: string) => step('waiting', reason) };

@@ -36,8 +36,8 @@ export async function openCluster(
   signal: AbortSignal,
   emit: EventSink,
 ): Promise<SessionCluster> {
-  const { kubeconfig, context, namespace } = options;
-  const config = await loadClusterConfig({ kubeconfig, context, namespace });
+  const { kubeconfig, context, namespace, transport } = options;
+  const config = await loadClusterConfig({ kubeconfig, context, namespace, transport });
   const api = new ClusterApi(config);
   const router = new Router({
     namespace: config.namespace,

@@ -2,16 +2,11 @@
 // Decides by rights which one; the session only sees a dialer with a start and an end. Called by session.ts.
 import { readFileSync } from 'node:fs';
 import { asset } from '../assets.ts';
-import {
-  CREATE_FORWARD,
-  checkAccess,
-  forwardRights,
-  GET_FORWARD,
-  missingRights,
-  type Right,
-} from '../cluster/access.ts';
+import { missingRights, type Right } from '../cluster/access.ts';
 import { AgentlessDialer } from '../cluster/agentless-dialer.ts';
 import type { ClusterApi } from '../cluster/rest.ts';
+import { WAYS, type Way } from '../cluster/ways/types.ts';
+import { checkWays } from '../cluster/ways/way-rights.ts';
 import { KtError } from '../errors.ts';
 import type { Dialer } from '../netstack/dialer.ts';
 import { AgentDialer } from '../netstack/link/agent-dialer.ts';
@@ -45,18 +40,18 @@ export const AGENTLESS_RIGHTS: readonly Right[] = [
   { verb: 'list', resource: 'services' },
 ];
 
+/** An agentless connection is a port-forward to the pod that is called; the other ways need an agent. */
+const FORWARDS: readonly Way[] = ['portforward', 'spdy'];
+
 /** Which mode the user's rights allow. Rejects with RIGHTS_MISSING before anything was made. */
 export async function checkRights(api: ClusterApi, namespace: string, wanted: 'auto' | Mode): Promise<Mode> {
-  // In one round trip: which of the rights count is known when the version is.
-  const [forward, denied] = await Promise.all([
-    forwardRights(api),
-    checkAccess(api, namespace, [GET_FORWARD, CREATE_FORWARD, ...AGENT_RIGHTS, ...AGENTLESS_RIGHTS]),
-  ]);
-  const lacks = (rights: readonly Right[]): Right[] => rights.filter((right) => denied.includes(right));
-  const forAgent = lacks([...forward, ...AGENT_RIGHTS]);
+  const access = await checkWays(api, namespace, [...AGENT_RIGHTS, ...AGENTLESS_RIGHTS]);
+  const forAgent = [...access.missing(WAYS), ...access.lacks(AGENT_RIGHTS)];
   if (wanted !== 'agentless' && forAgent.length === 0) return 'agent';
-  const forAgentless = lacks([...forward, ...AGENTLESS_RIGHTS]);
-  if (wanted !== 'agent' && forAgentless.length === 0) return 'agentless';
+  const { transport } = api.config;
+  const possible = transport === undefined || FORWARDS.includes(transport);
+  const forAgentless = [...access.missing(FORWARDS), ...access.lacks(AGENTLESS_RIGHTS)];
+  if (wanted !== 'agent' && possible && forAgentless.length === 0) return 'agentless';
   throw missingRights(namespace, wanted === 'agentless' ? forAgentless : forAgent);
 }
 

@@ -2,6 +2,7 @@
 // Opening: check → listen → agent → link → ready. Whatever fails undoes what was done. What each part does is in its own module.
 // Called by the commands that hold a session; others watch and join it over its board (board.ts).
 import { hostname } from 'node:os';
+import type { Way } from '../cluster/ways/types.ts';
 import { asKtError, KtError } from '../errors.ts';
 import type { Dialer } from '../netstack/dialer.ts';
 import { Board } from './board.ts';
@@ -24,6 +25,7 @@ export interface SessionOptions {
   readonly kubeconfig?: string | undefined;
   readonly context?: string | undefined;
   readonly namespace?: string | undefined;
+  readonly transport?: Way | undefined;
   /** 0 = any free port; undefined = the default (2223) of a shared session, any free one of a private session. */
   readonly proxyPort?: number | undefined;
   readonly proxyAddress?: string | undefined;

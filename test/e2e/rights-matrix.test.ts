@@ -1,12 +1,11 @@
 // Must: for each mode, the Role that `kt doctor --rbac MODE` prints, as the only one of a fresh user, is enough; with any one verb of it
 // taken away, kt names that verb and no other, before anything is made. The users are service accounts of a namespace of the test's own.
-import { chownSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parse, parseAllDocuments } from 'yaml';
+import { parseAllDocuments } from 'yaml';
 import { rightsOf } from '../../src/modes/doctor/rbac.ts';
 import { closeApp, deployShop, leftovers, localApp } from './support/inbound.ts';
-import { curl, kubectl, Laptop, type Running, UID } from './support/kt.ts';
+import { curl, kubectl, Laptop, type Running } from './support/kt.ts';
+import { freshUser } from './support/users.ts';
 
 const NAMESPACE = 'kt-e2e-rights';
 const SHOP = 'kt-e2e-rights-shop';
@@ -14,27 +13,6 @@ const laptop = new Laptop();
 
 interface Role {
   rules: { apiGroups: string[]; resources: string[]; verbs: string[] }[];
-}
-
-/** A kubeconfig of a new service account without rights. */
-async function freshUser(name: string): Promise<string> {
-  await kubectl(['-n', NAMESPACE, 'create', 'serviceaccount', name], 'admin');
-  const token = (await kubectl(['-n', NAMESPACE, 'create', 'token', name, '--duration=1h'], 'admin')).trim();
-  const admin = parse(await kubectl(['config', 'view', '--raw', '--minify'], 'admin')) as {
-    clusters: { cluster: Record<string, string> }[];
-  };
-  const file = join(laptop.own('work'), `${name}.yaml`);
-  const config = {
-    apiVersion: 'v1',
-    kind: 'Config',
-    'current-context': 'own',
-    contexts: [{ name: 'own', context: { cluster: 'own', user: name, namespace: NAMESPACE } }],
-    clusters: [{ name: 'own', cluster: admin.clusters[0]?.cluster }],
-    users: [{ name, user: { token } }],
-  };
-  writeFileSync(file, JSON.stringify(config), { mode: 0o600 });
-  chownSync(file, UID, UID);
-  return file;
 }
 
 /** What kt itself prints for this user. */
@@ -126,7 +104,7 @@ const CASES: readonly Case[] = [
 describe.each(CASES)('$mode', ({ mode, args, works }) => {
   test('the printed Role is enough, and each of its verbs is needed and named', async () => {
     const app = await localApp('laptop');
-    const kubeconfig = await freshUser(`kt-${mode}`);
+    const kubeconfig = await freshUser(laptop, NAMESPACE, `kt-${mode}`);
     const start = (): Running =>
       laptop.start([
         '--output',

@@ -34,6 +34,12 @@ test.each([
   ['35', [GET, CREATE, ...PODS], 'agent'],
   ['35+', [GET, CREATE, ...LISTS], 'agentless'],
   [undefined, [GET, ...PODS], 'agent'],
+  // SPDY is a POST.
+  ['34', [CREATE, ...PODS], 'agent'],
+  ['36', [CREATE, ...LISTS], 'agentless'],
+  ['34', ['get pods/exec', ...PODS], 'agent'],
+  ['35', ['get pods/exec', 'create pods/exec', ...PODS], 'agent'],
+  ['35', ['get pods/proxy', ...PODS], 'agent'],
 ])('Kubernetes 1.%s with %j: %s', async (minor, rights, mode) => {
   const api = await cluster(minor, rights);
   await expect(checkRights(api, 'shop', 'auto')).resolves.toBe(mode);
@@ -42,8 +48,10 @@ test.each([
 
 test.each([
   ['35', [GET, ...PODS, ...LISTS], 'you may not create pods/portforward'],
-  ['36', [CREATE, ...PODS], 'you may not get pods/portforward'],
-  ['34', [CREATE, ...PODS], 'you may not get pods/portforward'],
+  ['36', [...PODS], 'you may not get, create pods/portforward'],
+  ['34', [...PODS], 'you may not get pods/portforward'],
+  // An exec needs a Node in the pod, so it is no way without an agent.
+  ['34', ['get pods/exec', ...LISTS], 'you may not create, get, delete pods'],
 ])('Kubernetes 1.%s with %j: refused, naming the verb', async (minor, rights, message) => {
   const api = await cluster(minor, rights);
   const error = await failure(checkRights(api, 'shop', 'auto'));

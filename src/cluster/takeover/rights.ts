@@ -1,6 +1,8 @@
 // Which rights each way of holding a Service needs, asked all at once before anything is changed. Called by modes/hold.ts and modes/recover.ts.
-import { checkAccess, forwardRights, missingRights, type Right } from '../access.ts';
+import { missingRights, type Right } from '../access.ts';
 import type { ClusterApi } from '../rest.ts';
+import type { Way } from '../ways/types.ts';
+import { checkWays } from '../ways/way-rights.ts';
 
 /** How a Service is held: by its selector; with its pods scaled to none; as one more endpoint; as a new Service. And giving one back. */
 export type HoldWay = 'selector' | 'scale' | 'manual' | 'preview' | 'restore';
@@ -9,6 +11,9 @@ interface Need {
   readonly right: Right;
   readonly ways: readonly HoldWay[];
 }
+
+/** An ingress agent listens on its pod's loopback only: what guards it is the right to reach that. */
+export const INGRESS_WAYS: readonly Way[] = ['portforward', 'spdy', 'exec'];
 
 const ALL: readonly HoldWay[] = ['selector', 'scale', 'manual', 'preview', 'restore'];
 const HOLDS = ALL.filter((way) => way !== 'restore');
@@ -40,7 +45,9 @@ export const holdRights = (ways: readonly HoldWay[]): readonly Right[] =>
 
 /** Rejects with RIGHTS_MISSING naming every verb that these ways need. */
 export async function checkHoldRights(api: ClusterApi, namespace: string, ways: readonly HoldWay[]): Promise<void> {
-  const forward = ways.some((way) => way !== 'restore') ? await forwardRights(api) : [];
-  const denied = await checkAccess(api, namespace, [...holdRights(ways), ...forward]);
+  const rights = holdRights(ways);
+  const access = await checkWays(api, namespace, rights);
+  const reaches = ways.some((way) => way !== 'restore') ? access.missing(INGRESS_WAYS) : [];
+  const denied = [...access.lacks(rights), ...reaches];
   if (denied.length > 0) throw missingRights(namespace, denied);
 }

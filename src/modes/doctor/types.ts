@@ -18,6 +18,7 @@ export interface DoctorOptions
     | 'dnsPort'
     | 'clusterDomain'
     | 'mode'
+    | 'transport'
     | 'image'
     | 'imagePullSecret'
     | 'nodeSelector'

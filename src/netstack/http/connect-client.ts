@@ -60,7 +60,8 @@ export async function connectThroughProxy({ proxy, target, signal }: ProxyConnec
   }
 }
 
-async function reachProxy(proxy: URL, signal: AbortSignal): Promise<Socket> {
+/** A connection to the proxy itself, with TLS where its URL says so. Rejects with the system's error, or the signal's reason. */
+export async function reachProxy(proxy: URL, signal: AbortSignal): Promise<Socket> {
   const host = proxy.hostname.replace(/^\[|\]$/g, '');
   parseProxyUrl(proxy.href, `the proxy ${proxyName(proxy)}`);
   const socket = await openSocket({ host, port: Number(proxy.port) || (DEFAULT_PORTS[proxy.protocol] ?? 80) }, signal);
@@ -81,10 +82,15 @@ function decoded(text: string): string {
   }
 }
 
+/** The field Proxy-Authorization for the name and the password of its URL. */
+export function basicAuthorization(proxy: URL): string | undefined {
+  const user = credentials(proxy);
+  return user && `Basic ${Buffer.from(`${user.username}:${user.password}`).toString('base64')}`;
+}
+
 function askConnect(socket: Socket, proxy: URL, target: Target, signal: AbortSignal): Promise<void> {
   const authority = formatAuthority(target);
-  const user = credentials(proxy);
-  const basic = user && `Basic ${Buffer.from(`${user.username}:${user.password}`).toString('base64')}`;
+  const basic = basicAuthorization(proxy);
   return new Promise((resolve, reject) => {
     const request = httpRequest({
       createConnection: () => socket,
@@ -98,7 +104,7 @@ function askConnect(socket: Socket, proxy: URL, target: Target, signal: AbortSig
     request.on('error', reject);
     request.once('connect', (response, _, head) => {
       const status = response.statusCode ?? 0;
-      if (status < 200 || status > 299) return reject(refusal(response, status, proxy, target, user !== undefined));
+      if (status < 200 || status > 299) return reject(refusal(response, status, proxy, target, basic !== undefined));
       if (head.length > 0) socket.unshift(head);
       resolve();
     });

@@ -1,10 +1,11 @@
 // The dialer for destinations outside of the cluster that only a company's proxy reaches: CONNECT through the proxy that the
-// environment names. TCP only; the proxy resolves names. Which destinations those are is the router's to say.
+// environment names; plain HTTP requests are handed to the proxy as they are (plainHop). TCP only; the proxy resolves names. Which destinations those are is the router's to say.
 // Called by session/cluster.ts. Passes test/compliance/dialer.ts without its parts for names and UDP.
+import type { Socket } from 'node:net';
 import { KtError } from '../../errors.ts';
-import type { Connection, DatagramFlow, Dialer, DialOptions, ResolveAnswer, Target } from '../dialer.ts';
-import { connectThroughProxy, ProxyRefusal } from './connect-client.ts';
-import { parseProxyUrl } from './proxy-url.ts';
+import type { Connection, DatagramFlow, Dialer, DialOptions, PlainHop, ResolveAnswer, Target } from '../dialer.ts';
+import { basicAuthorization, connectThroughProxy, ProxyRefusal, reachProxy } from './connect-client.ts';
+import { parseProxyUrl, proxyName } from './proxy-url.ts';
 
 /** Milliseconds for the proxy and the destination together. */
 const DIAL_MS = 10_000;
@@ -20,8 +21,11 @@ export function corporateDialer(env: Readonly<Record<string, string | undefined>
   if (secure === undefined || plain === undefined) return undefined;
   const proxyFor = (port: number): URL =>
     parseProxyUrl((port === 80 ? plain : secure).trim(), "the company's proxy in HTTPS_PROXY or HTTP_PROXY");
+  const hop = plainHop(() => parseProxyUrl(plain.trim(), "the company's proxy in HTTP_PROXY or HTTPS_PROXY"));
   return {
-    dial: (target, options) => dial(proxyFor, target, options),
+    dial: (target, options) =>
+      limited(target, options, (signal) => connectThroughProxy({ proxy: proxyFor(target.port), target, signal })),
+    plainHop: () => Promise.resolve(hop()),
     resolve: (name): Promise<ResolveAnswer> =>
       Promise.reject(
         new KtError('UNSUPPORTED', `${name} is for the company's proxy to resolve, which gives no addresses`),
@@ -31,7 +35,42 @@ export function corporateDialer(env: Readonly<Record<string, string | undefined>
   };
 }
 
-async function dial(proxyFor: (port: number) => URL, target: Target, options: DialOptions = {}): Promise<Connection> {
+/** Made once: its dialer's pool is the proxy's. SOCKS knows no requests. */
+function plainHop(urlOf: () => URL): () => PlainHop | undefined {
+  let made: PlainHop | undefined;
+  return () => {
+    const proxy = urlOf();
+    if (made || proxy.protocol.startsWith('socks5')) return made;
+    const authorization = basicAuthorization(proxy);
+    const unsupported = (): Promise<never> =>
+      Promise.reject(new KtError('UNSUPPORTED', 'this leads to the proxy only'));
+    const dialer: Dialer = {
+      dial: (target, options) => limited(target, options, (signal) => toProxy(proxy, signal)),
+      resolve: unsupported,
+      datagrams: unsupported,
+    };
+    made = { dialer, fields: authorization ? ['Proxy-Authorization', authorization] : [] };
+    return made;
+  };
+}
+
+async function toProxy(proxy: URL, signal: AbortSignal): Promise<Socket> {
+  try {
+    return await reachProxy(proxy, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new KtError('CORPORATE_PROXY', `the proxy ${proxyName(proxy)} can't be used: ${(error as Error).message}`, {
+      hint: 'is the proxy in HTTP_PROXY right, and can it be reached?',
+      cause: error,
+    });
+  }
+}
+
+async function limited(
+  target: Target,
+  options: DialOptions = {},
+  open: (signal: AbortSignal) => Promise<Socket>,
+): Promise<Connection> {
   const limit = new AbortController();
   const timer = setTimeout(
     () =>
@@ -42,7 +81,7 @@ async function dial(proxyFor: (port: number) => URL, target: Target, options: Di
   options.signal?.addEventListener('abort', cancel, { once: true });
   try {
     if (options.signal?.aborted) cancel();
-    const stream = await connectThroughProxy({ proxy: proxyFor(target.port), target, signal: limit.signal });
+    const stream = await open(limit.signal);
     stream.allowHalfOpen = true;
     return { stream, opened: Promise.resolve() };
   } catch (error) {

@@ -26,6 +26,8 @@ export interface ForwardOptions {
   readonly path: string;
   readonly pooled: DialerAgent;
   readonly single: DialerAgent;
+  /** The agents lead to another proxy; these fields are for it. */
+  readonly hop?: readonly string[] | undefined;
   /** Called once, with the error where no answer came. */
   readonly onDone: (error?: KtError) => void;
 }
@@ -97,8 +99,8 @@ class Forward {
 
   /** End-to-end fields, and the ones of the new hop. */
   #fields(keepAlive: boolean): string[] {
-    const { incoming, authority } = this.#options;
-    const fields = ['Host', authority, ...withoutField(endToEndFields(incoming.rawHeaders), 'host')];
+    const { incoming, authority, hop = [] } = this.#options;
+    const fields = ['Host', authority, ...withoutField(endToEndFields(incoming.rawHeaders), 'host'), ...hop];
     const chunked = incoming.headers['transfer-encoding'] !== undefined;
     if (chunked) fields.push('Transfer-Encoding', 'chunked');
     // Without this, node:http would frame a POST that has no body as chunked.
@@ -155,6 +157,17 @@ class Forward {
     const { response, incoming, onDone } = this.#options;
     if (response.destroyed) {
       answer.destroy();
+      return;
+    }
+    // The client must not take it for a question of kt's own proxy.
+    if (answer.statusCode === 407 && this.#options.hop) {
+      answer.destroy();
+      const hint = 'put the name and password into its URL: HTTP_PROXY=http://name:password@host:port';
+      this.#refuse(
+        new KtError('CORPORATE_PROXY', "the company's proxy does not accept the name and password of HTTP_PROXY", {
+          hint,
+        }),
+      );
       return;
     }
     const fields = endToEndFields(answer.rawHeaders);

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { KtError } from '../../errors.ts';
 import type { Credentials } from '../credentials.ts';
-import type { Dialer, Target } from '../dialer.ts';
+import type { Dialer, PlainHop, Target } from '../dialer.ts';
 import type { ProxyLog, ProxyLogEntry } from '../proxy-log.ts';
 import { closeGently } from '../stream/close-gently.ts';
 import { dialAndJoin } from '../stream/dial-and-join.ts';
@@ -36,19 +36,40 @@ export interface HttpProxyOptions {
   readonly pac?: (() => string) | undefined;
 }
 
+interface Request {
+  readonly target: Target;
+  readonly authority: string;
+  readonly path: string;
+}
+
+interface Agents {
+  readonly pooled: DialerAgent;
+  readonly single: DialerAgent;
+}
+
+interface Hop extends Agents {
+  readonly fields: readonly string[];
+}
+
+const agentsOf = (dialer: Dialer): Agents => ({
+  pooled: new DialerAgent(dialer, { pooled: true }),
+  single: new DialerAgent(dialer, { pooled: false }),
+});
+
 export class HttpProxy {
   readonly #options: HttpProxyOptions;
   readonly #server: Server;
   readonly #pooled: DialerAgent;
   readonly #single: DialerAgent;
+  /** Connections to proxies that take requests as they came. */
+  readonly #hops = new WeakMap<Dialer, Agents>();
   /** Sockets in the middle of an answer, which an error page must not be written into. */
   readonly #answering = new WeakMap<Duplex, ServerResponse>();
 
   constructor(options: HttpProxyOptions) {
     const { dialer, headersMs = HEADERS_MS } = options;
     this.#options = options;
-    this.#pooled = new DialerAgent(dialer, { pooled: true });
-    this.#single = new DialerAgent(dialer, { pooled: false });
+    ({ pooled: this.#pooled, single: this.#single } = agentsOf(dialer));
     this.#server = createServer({
       maxHeaderSize: HEADER_BYTES_MAX,
       headersTimeout: headersMs,
@@ -98,14 +119,46 @@ export class HttpProxy {
       return;
     }
     const { target, authority, path } = request;
+    const { dialer } = this.#options;
+    if (dialer.plainHop === undefined) this.#forward(incoming, response, { target, authority, path });
+    else void this.#byHop(incoming, response, { target, authority, path });
+  }
+
+  /** To a proxy that wants the request as it came, where the route is that. */
+  async #byHop(incoming: IncomingMessage, response: ServerResponse, request: Request): Promise<void> {
+    let hop: PlainHop | undefined;
+    const gone = new AbortController();
+    const cancel = (): void => gone.abort();
+    response.once('close', cancel);
+    try {
+      hop = await this.#options.dialer.plainHop?.(request.target, { signal: gone.signal });
+    } catch {
+      // The dial itself will fail in the same way, and say so.
+    }
+    response.off('close', cancel);
+    if (!hop) return this.#forward(incoming, response, request);
+    const agents = this.#hops.get(hop.dialer) ?? agentsOf(hop.dialer);
+    this.#hops.set(hop.dialer, agents);
+    const { authority, path } = request;
+    return this.#forward(
+      incoming,
+      response,
+      { ...request, path: `http://${authority}${path}` },
+      { ...agents, fields: hop.fields },
+    );
+  }
+
+  #forward(incoming: IncomingMessage, response: ServerResponse, request: Request, hop?: Hop): void {
+    const { target, authority, path } = request;
     forward({
       incoming,
       response,
       target,
       authority,
       path,
-      pooled: this.#pooled,
-      single: this.#single,
+      pooled: hop?.pooled ?? this.#pooled,
+      single: hop?.single ?? this.#single,
+      hop: hop?.fields,
       onDone: (error) => this.#done('http', target, error),
     });
   }

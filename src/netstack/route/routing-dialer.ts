@@ -2,7 +2,16 @@
 // A name that only looks like the cluster's is asked for there first; where the cluster does not know it, or can't be asked while the
 // laptop does know it, it goes as without kt.
 import { KtError } from '../../errors.ts';
-import type { Connection, DatagramFlow, Dialer, DialOptions, RecordType, ResolveAnswer, Target } from '../dialer.ts';
+import type {
+  Connection,
+  DatagramFlow,
+  Dialer,
+  DialOptions,
+  PlainHop,
+  RecordType,
+  ResolveAnswer,
+  Target,
+} from '../dialer.ts';
 import { isOfCluster } from '../dns/cluster-answer.ts';
 import { AskedNames } from './asked-names.ts';
 import type { Route } from './rules.ts';
@@ -38,6 +47,15 @@ export class RoutingDialer implements Dialer {
     const connection = await this.#dialerOf(route, target.host).dial(target, options);
     if (route.via === 'cluster') connection.opened.catch((error: unknown) => this.#doubt(target.host, error));
     return connection;
+  }
+
+  async plainHop(target: Target, options: DialOptions = {}): Promise<PlainHop | undefined> {
+    const { corporate } = this.#options;
+    if (corporate?.plainHop === undefined) return undefined;
+    const route = await this.#settled(target, options);
+    if (route.via !== 'corporate') return undefined;
+    options.onRoute?.(route);
+    return corporate.plainHop(target, options);
   }
 
   async datagrams(target: Target, options: DialOptions = {}): Promise<DatagramFlow> {

@@ -5,7 +5,7 @@ import { hostname } from 'node:os';
 import type { ClusterApi } from '../../cluster/rest.ts';
 import { agentPods, isReady, isStarted, podsOf } from '../../cluster/takeover/objects.ts';
 import type { AgentIdentity } from '../../cluster/takeover/types.ts';
-import { openPortForward } from '../../cluster/upgrade.ts';
+import { waysOf } from '../../cluster/ways/ways.ts';
 import { asKtError, KtError } from '../../errors.ts';
 import {
   type AgentLine,
@@ -14,7 +14,7 @@ import {
   type LaptopLine,
   type Rule,
 } from '../../netstack/link/control.codec.ts';
-import { Link } from '../../netstack/link/link.ts';
+import { Link, type LinkEvents } from '../../netstack/link/link.ts';
 import { type LinkHooks, LinkPool } from '../../netstack/link/pool.ts';
 import type { Flow } from '../meter.ts';
 import type { InboundTap } from '../traffic/inbound-tap.ts';
@@ -153,30 +153,26 @@ export class IngressLink {
         ? (await podsOf(api, namespace, agent.labels, limit)).find(isStarted)
         : (await agentPods(api, namespace, service, limit)).find(isReady);
       if (!pod) throw new KtError('AGENT_START', `the agent of ${service} is not ready`);
-      const transport = await openPortForward(
-        api,
-        { namespace, pod: pod.metadata.name, port: linkPort },
-        { signal: limit, tunnel: true },
-      );
       const identity = { token: this.#token, version, session, user: shownName(), host: hostname() };
-      const link = await Link.open(
-        transport,
-        identity,
-        {
-          onClose: (error) => {
-            for (const { fail } of this.#waiting.values()) fail(error);
-            hooks.onClose(error);
-          },
-          onDrain: hooks.onDrain,
-          onLine: (line) => this.#onLine(line),
-          onStream: (stream, header) => {
-            this.#inbound += 1;
-            this.#options.onStream?.(header.peer, header.rule);
-            const tap = this.#options.tap?.(header.peer, header.rule);
-            void serveInbound(stream, header, this.#locals.get(header.rule), tap);
-          },
+      const at = { namespace, pod: pod.metadata.name, port: linkPort };
+      const events: LinkEvents = {
+        onClose: (error) => {
+          for (const { fail } of this.#waiting.values()) fail(error);
+          hooks.onClose(error);
         },
-        limit,
+        onDrain: hooks.onDrain,
+        onLine: (line) => this.#onLine(line),
+        onStream: (stream, header) => {
+          this.#inbound += 1;
+          this.#options.onStream?.(header.peer, header.rule);
+          const tap = this.#options.tap?.(header.peer, header.rule);
+          void serveInbound(stream, header, this.#locals.get(header.rule), tap);
+        },
+      };
+      const { value: link } = await waysOf(api).through(
+        at,
+        (transport, until) => Link.open(transport, identity, events, until),
+        { signal, tunnel: true },
       );
       await this.#hold(link);
       return link;

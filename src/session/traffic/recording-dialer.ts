@@ -7,6 +7,7 @@ import type {
   DatagramFlow,
   Dialer,
   DialOptions,
+  PlainHop,
   RecordType,
   ResolveAnswer,
   Target,
@@ -50,6 +51,13 @@ export class RecordingDialer implements Dialer {
       failed(entry, error);
       throw error;
     }
+  }
+
+  /** The request's own record is made where it is dialled. */
+  async plainHop(target: Target, options: DialOptions = {}): Promise<PlainHop | undefined> {
+    const hop = await this.#dialer.plainHop?.(target, options);
+    if (!hop || !this.#journal.on) return hop;
+    return { ...hop, dialer: new RecordingDialer(hop.dialer, this.#journal, this.#asked) };
   }
 
   async resolve(name: string, type: RecordType, options?: DialOptions): Promise<ResolveAnswer> {

@@ -1,5 +1,9 @@
 // What the user may do, mode by mode, in one round of access reviews. Changes nothing. Called by doctor.ts.
-import { checkAccess, forwardRights, type Right, rightsText } from '../../../cluster/access.ts';
+import { forwardRights, type Right, rightsText } from '../../../cluster/access.ts';
+import { INGRESS_WAYS } from '../../../cluster/takeover/rights.ts';
+import { WAYS, type Way } from '../../../cluster/ways/types.ts';
+import { checkWays } from '../../../cluster/ways/way-rights.ts';
+import { WAY_NAMES } from '../../../cluster/ways/ways.ts';
 import { HELPFUL_RIGHTS, modeRights } from '../mode-rights.ts';
 import type { Check, Outcome } from '../types.ts';
 
@@ -14,9 +18,17 @@ export const checkRights: Check = async (world) => {
   const asked = new Map(
     [...Object.values(modes).flatMap(({ needs }) => needs), ...HELPFUL_RIGHTS].map((r) => [key(r), r]),
   );
-  const denied = new Set((await checkAccess(api, config.namespace, [...asked.values()], signal)).map(key));
-  const lacks = (rights: readonly Right[]): Right[] => rights.filter((right) => denied.has(key(right)));
-  const missing = (mode: string): Right[] => lacks(modes[mode]?.needs ?? []);
+  const access = await checkWays(api, config.namespace, [...asked.values()], signal);
+  // A port-forward is one way of several: where another one is open, it is not missed.
+  const lacks = (rights: readonly Right[], ways: readonly Way[]): Right[] => [
+    ...access.lacks(rights.filter((one) => one.subresource !== 'portforward')),
+    ...(rights.some((one) => one.subresource === 'portforward') ? access.missing(ways) : []),
+  ];
+  const missing = (mode: string): Right[] =>
+    lacks(
+      modes[mode]?.needs ?? [],
+      mode === 'connect' ? WAYS : mode === 'agentless' ? ['portforward', 'spdy'] : INGRESS_WAYS,
+    );
   const agent = missing('connect').length === 0;
   const agentless = missing('agentless').length === 0;
   if (agent && options.mode !== 'agentless') world.mode = 'agent';
@@ -35,8 +47,10 @@ export const checkRights: Check = async (world) => {
     }
     return { verdict: connects ? 'failed' : 'warning', text, hint: hint(mode), code: 'RIGHTS_MISSING' };
   });
-  const helpful = HELPFUL_RIGHTS.filter((right) => denied.has(key(right)));
-  for (const right of helpful)
+  const [way] = access.open;
+  if (way !== undefined && way !== 'portforward')
+    outcomes.push({ verdict: 'ok', text: `the way into pods is ${WAY_NAMES[way]}` });
+  for (const right of HELPFUL_RIGHTS.filter((one) => access.lacks([one]).length > 0))
     outcomes.push({ verdict: 'ok', text: `you may not ${rightsText([right])}, which is no harm: ${right.without}` });
   return outcomes;
 };
