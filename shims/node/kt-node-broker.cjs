@@ -5,6 +5,9 @@
 
 module.exports = brokerClient;
 
+/** How a connection ends that was taken and not answered. */
+const HUNG_UP = new Set(['connection closed', 'ECONNRESET']);
+
 function brokerClient(net, settings, onFound) {
   const realConnect = net.Socket.prototype.connect;
   const debug = settings.KT_DEBUG === '1' ? (text) => process._rawDebug(`[kt] ${text}`) : () => {};
@@ -39,14 +42,15 @@ function brokerClient(net, settings, onFound) {
   }
 
   /**
-   * Sends one question, calls back once with (error, answer line); where kt was started again meanwhile, that one is asked.
+   * Sends one question, calls back once with (error, answer line); where kt was started again meanwhile, that one is asked. A kt that
+   * hangs up without a word is asked once more: it has no descriptor to spare at that moment, or is just ending, which the second try tells.
    * Returns what withdraws the question.
    */
   function ask(question, timeoutMs, options, callback) {
     const { KT_TOKEN } = settings;
     let withdraw = askOnce(question, timeoutMs, options, (away, line) => {
       if (!away) callback(undefined, line);
-      else if (found(KT_TOKEN)) withdraw = askOnce(question, timeoutMs, options, finish);
+      else if (found(KT_TOKEN) || away.unanswered) withdraw = askOnce(question, timeoutMs, options, finish);
       else finish(away);
     });
     const finish = (away, line) => {
@@ -78,9 +82,8 @@ function brokerClient(net, settings, onFound) {
     const away = (reason) => {
       if (done) return;
       introduced = false;
-      finish(
-        new Error(`kt is not running (127.0.0.1:${port}: ${reason}); cluster names and addresses cannot be reached`),
-      );
+      const text = `kt is not running (127.0.0.1:${port}: ${reason}); cluster names and addresses cannot be reached`;
+      finish(Object.assign(new Error(text), { unanswered: received === '' && HUNG_UP.has(reason) }));
     };
     const timer = setTimeout(() => away(`no answer within ${timeoutMs} ms`), timeoutMs);
     if (options.unref) {

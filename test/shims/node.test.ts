@@ -1,6 +1,6 @@
 // The Node shim in a real Node program, against a real broker with a pretend cluster behind it (virtual addresses, loopback servers).
 // The same program without the shim must fail where it matters, which proves that these tests can fail.
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runProgram } from '../support/run-program.ts';
 import { ORDERS, REFUSED, type ShimWorld, shimWorld } from '../support/shim-world.ts';
@@ -161,6 +161,29 @@ describe('with kt gone', () => {
     expect(ran.checks.get('refused address')).toMatchObject({ error: 'ECONNREFUSED' });
     expect(ran.stderr).toContain('is not running');
     rude.close();
+  });
+
+  test('a broker that hangs up once is asked once more, and nothing is said', async () => {
+    const port = Number(String(world.environment()['KT_BROKER']).split(':')[1]);
+    let count = 0;
+    const moody = createServer((socket) => {
+      socket.on('error', () => undefined);
+      count += 1;
+      if (count % 2 === 1) socket.destroy();
+      else {
+        const broker = connect(port, '127.0.0.1').on('error', () => undefined);
+        socket.pipe(broker).pipe(socket);
+      }
+    });
+    await new Promise<void>((resolve) => moody.listen(0, '127.0.0.1', resolve));
+    const address = moody.address() as { port: number };
+    const env = { ...world.environment(), KT_BROKER: `127.0.0.1:${address.port}`, KT_SESSION_FILE: '' };
+    const ran = await run(['dns.lookup', 'net.connect by name'], env);
+    expect(ran.checks.get('dns.lookup')).toHaveProperty('ok', { address: ORDERS, family: 4 });
+    expect(ran.checks.get('net.connect by name')).toHaveProperty('ok', `ping ${ORDERS}:7000`);
+    expect(ran.stderr).toBe('');
+    expect(count).toBeGreaterThanOrEqual(4);
+    moody.close();
   });
 
   test('a wrong token is another kt: the own one is gone, and the reason is said', async () => {
