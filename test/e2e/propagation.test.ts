@@ -108,7 +108,7 @@ describe('the code and the commands of docs/exchange.md', { timeout: 300_000 }, 
     const [property = ''] = /^management\.tracing\.baggage.*$/m.exec(readFileSync('docs/exchange.md', 'utf8')) ?? [];
     const boot = (...more: string[]): Promise<string> =>
       start(['java', '-jar', join(cwd, 'target/propagation-1.jar'), ...more], cwd, env);
-    const [traced = '', fields = '', plain = ''] = await Promise.all([
+    const [traced, fields, plain] = await Promise.all([
       boot(),
       boot(`--${property}`),
       boot('--spring.profiles.active=plain', '--management.tracing.sampling.probability=0'),
