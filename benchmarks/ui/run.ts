@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { SCREEN_HEAP } from '../../src/cli/screen.ts';
 import { Board } from '../../src/session/board.ts';
 import type { ServiceLine } from '../../src/session/overview.ts';
 import type { InboundRecord } from '../../src/session/traffic/types.ts';
@@ -64,7 +65,7 @@ board.emit({
 const { pid, terminal } = await open();
 
 async function open(): Promise<{ pid: number; terminal: Terminal }> {
-  const started = new Terminal(process.execPath, ['dist/kt.mjs', 'ui'], {
+  const started = new Terminal(process.execPath, [...SCREEN_HEAP, 'dist/kt.mjs', 'ui'], {
     cols: 160,
     rows: 50,
     env: { ...process.env, CI: '', KT_RUNTIME_DIR: folder, LANG: 'C.UTF-8' },
@@ -189,6 +190,7 @@ const result = {
   keys: times.length,
   keyMs: { p50: Math.round(quantile(0.5)), p99: Math.round(quantile(0.99)), max: Math.round(quantile(1)) },
   cpuPercent: Math.round(((after.cpuMs - before.cpuMs) / lasted) * 1_000) / 10,
+  memoryAllMiB: memory.filter((_, at) => at % Math.ceil(memory.length / 12) === 0).map((one) => Math.round(one)),
   memoryMiB: {
     first: Math.round(memory[0] ?? 0),
     last: Math.round(memory.at(-1) ?? 0),

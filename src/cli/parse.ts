@@ -8,6 +8,7 @@ import { withDoctorOptions } from './doctor-options.ts';
 import { withForwardOptions } from './forward-options.ts';
 import { withHoldOptions, withMeshOptions, withPreviewOptions, withRunOptions } from './hold-options.ts';
 import { type Arguments, GLOBAL_OPTIONS, withSessionOptions } from './options.ts';
+import { canDraw } from './screen.ts';
 import { withEnvironmentOptions } from './workload-options.ts';
 
 /** The command of `kt` alone: a name that nobody types, beside `kt open SERVICE`. */
@@ -178,6 +179,5 @@ export async function run(given: readonly string[], version: string): Promise<nu
 const opensScreen = ([first = '-']: readonly string[]): boolean =>
   first.startsWith('-') &&
   !['-h', '--help', '-v', '--version'].includes(first) &&
-  process.stdin.isTTY &&
-  process.stdout.isTTY &&
+  canDraw() &&
   !process.env['KT_PLAIN'];

@@ -10,15 +10,23 @@ import type { Output } from './output.ts';
 /** Milliseconds for the screen to put its terminal back by itself. */
 const LEAVE_MS = 500;
 
+/** The screen keeps some MiB and makes much that is short-lived: without these, V8 would let it grow to hundreds before it cleans up. */
+export const SCREEN_HEAP = ['--max-semi-space-size=16', '--max-old-space-size=128'];
+
 /** Exit code of `kt ui` when the user left it; what the session does then was asked of it already. */
 export const SCREEN_LEFT = 0;
 
-/** Both ends are a terminal that can draw, and nobody asked for lines. */
-export function wantsScreen(args: Arguments, env: NodeJS.ProcessEnv = process.env): boolean {
+/** Both ends are a terminal that can draw. Windows has no TERM. */
+export function canDraw(env: NodeJS.ProcessEnv = process.env, platform = process.platform): boolean {
   const { stdin, stdout } = process;
-  if (args['output'] !== undefined || args['plain'] === true || args['debug'] === true) return false;
-  if (env['KT_PLAIN'] || env['CI'] || env['TERM'] === 'dumb' || env['TERM'] === undefined) return false;
+  if (env['TERM'] === 'dumb' || (platform !== 'win32' && !env['TERM'])) return false;
   return stdin.isTTY && stdout.isTTY;
+}
+
+/** It can, and nobody asked for lines. */
+export function wantsScreen(args: Arguments, env: NodeJS.ProcessEnv = process.env): boolean {
+  if (args['output'] !== undefined || args['plain'] === true || args['debug'] === true) return false;
+  return !env['KT_PLAIN'] && !env['CI'] && canDraw(env);
 }
 
 interface ScreenProcess {
@@ -30,7 +38,9 @@ interface ScreenProcess {
 /** Starts it. While it is there, `output` is held back: see `quietly`. */
 function openScreen(board: Board, output: Output): ScreenProcess {
   const entry = process.argv[1] ?? '';
-  const child = spawn(process.execPath, [entry, 'ui', '--session', board.id, '--owner'], { stdio: 'inherit' });
+  const child = spawn(process.execPath, [...SCREEN_HEAP, entry, 'ui', '--session', board.id, '--owner'], {
+    stdio: 'inherit',
+  });
   let closing = false;
   const ended = new Promise<void>((resolve) => {
     child.once('error', () => resolve());

@@ -5,7 +5,7 @@ import type { Action } from '../session/actions.ts';
 import type { SessionPort } from '../session/port.ts';
 import type { TrafficDetail, TrafficSource } from '../session/traffic/types.ts';
 import type { ScreenData } from './data.ts';
-import { type Answer, type Effect, type Message, startUi, type Ui } from './machine/ui.ts';
+import { type Answer, type Effect, type Message, startUi, type Ui, type Updated } from './machine/ui.ts';
 import { update } from './machine/update.ts';
 import type { Store } from './store.ts';
 
@@ -82,11 +82,21 @@ export class Loop {
 
   readonly send = (message: Message): void => {
     const { data } = this.#picture;
-    const [ui, effects] = update(this.#picture.ui, message, data);
+    const [ui, effects] = this.#update(message, data);
     for (const effect of effects) this.#run(effect);
     this.#picture = { ui, data: effects.length > 0 || message.type !== 'key' ? this.#store.data() : data };
     this.#tell();
   };
+
+  /** A defect in what a key does is told; the screen and the session go on. */
+  #update(message: Message, data: ScreenData): Updated {
+    try {
+      return update(this.#picture.ui, message, data);
+    } catch (error) {
+      const text = `this has a defect: ${error instanceof Error ? error.message : String(error)}`;
+      return [{ ...this.#picture.ui, overlay: null, flash: { text, style: 'bad' } }, []];
+    }
+  }
 
   #soon(): void {
     if (this.#frame !== undefined) return;

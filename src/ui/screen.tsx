@@ -23,13 +23,13 @@ export function Screen({ loop, theme }: { readonly loop: Loop; readonly theme: T
   const shown = `${ui.view} ${ui.overlay?.type ?? ''} ${ui.record?.id ?? ''} ${String(ui.detail)}`;
   return (
     <Box flexDirection="column">
-      <Boundary key="top" height={1}>
+      <Boundary key={`top ${shown}`} height={1}>
         <Lines of={topLines} picture={picture} theme={theme} />
       </Boundary>
       <Boundary key={shown} height={bodyHeight(ui)}>
         <Lines of={bodyLines} picture={picture} theme={theme} />
       </Boundary>
-      <Boundary key="bottom" height={1}>
+      <Boundary key={`bottom ${shown}`} height={1}>
         <Lines of={bottomLines} picture={picture} theme={theme} />
       </Boundary>
     </Box>
@@ -48,16 +48,29 @@ function Lines({ of, picture, theme }: LinesProps): ReactNode {
   return <Text wrap="truncate">{lines.join('\n')}</Text>;
 }
 
+/** Milliseconds until a view that crashed is tried again. */
+const AGAIN_MS = 1_000;
+
 interface BoundaryProps {
   readonly height: number;
   readonly children: ReactNode;
 }
 
-class Boundary extends Component<BoundaryProps, { readonly error: Error | null }> {
-  override state: { readonly error: Error | null } = { error: null };
+interface BoundaryState {
+  readonly error: Error | null;
+  readonly at: number;
+}
 
-  static getDerivedStateFromError(error: unknown): { readonly error: Error } {
-    return { error: error instanceof Error ? error : new Error(String(error)) };
+class Boundary extends Component<BoundaryProps, BoundaryState> {
+  override state: BoundaryState = { error: null, at: 0 };
+
+  static getDerivedStateFromError(error: unknown): BoundaryState {
+    return { error: error instanceof Error ? error : new Error(String(error)), at: Date.now() };
+  }
+
+  /** Tried again now and then: what it could not show may be gone. */
+  static getDerivedStateFromProps(_: BoundaryProps, { error, at }: BoundaryState): BoundaryState | null {
+    return error !== null && Date.now() - at > AGAIN_MS ? { error: null, at } : null;
   }
 
   override render(): ReactNode {

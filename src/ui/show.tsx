@@ -20,7 +20,9 @@ export interface ScreenOptions {
 /** Resolves with why it went: `left` where the user left it, else the session's own reason. */
 export async function showScreen({ port, describe, tools, owner }: ScreenOptions): Promise<string> {
   const { stdout, env } = process;
-  const theme = themeOf(themeSettings(env, stdout.getColorDepth(), process.platform));
+  // Node takes empty variables for set ones; the theme looks for itself, and who opens a screen in CI wants to see it.
+  const { NO_COLOR: _, CI: __, ...rest } = env;
+  const theme = themeOf(themeSettings(env, stdout.getColorDepth(rest), process.platform));
   const store = new Store(port, describe);
   const loop = new Loop(
     port,

@@ -1,5 +1,4 @@
-// How spans look on this terminal: colours by what it can show, shapes by what its character set has, and nothing that could move its
-// cursor. Pure but for what is asked of the environment. Called by show.tsx; the pictures of the docs use it too.
+// How spans look on this terminal: colours by what it can show, shapes by what its character set has. Pure but for what is asked of the environment. Called by show.tsx; the pictures of the docs use it too.
 import type { Line, Style } from './text/line.ts';
 import { widthOf } from './text/width.ts';
 
@@ -43,7 +42,7 @@ const MONO: Palette = {
   good: '',
   warn: '1',
   bad: '1',
-  picked: '7',
+  picked: '1',
   key: '1',
   cursor: '7',
 };
@@ -95,7 +94,7 @@ export function themeOf({ colours, background, ascii }: ThemeSettings): Theme {
   const paint = (spans: Line): string =>
     spans
       .map(({ text, style }) => {
-        const clean = ascii ? plainAscii(harmless(text)) : harmless(text);
+        const clean = ascii ? plainAscii(text) : text;
         const sgr = styles[style];
         return sgr === '' || clean === '' ? clean : `\u001b[${sgr}m${clean}\u001b[0m`;
       })
@@ -104,16 +103,6 @@ export function themeOf({ colours, background, ascii }: ThemeSettings): Theme {
 }
 
 const SAFE = /^[\x20-\x7e]*$/;
-// Controls, direction marks, joiners and line separators: with them a header or a name could move the cursor or hide what follows.
-const HARMFUL = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu;
-// Terminals disagree about their width.
-const PICTURES = /\p{Emoji_Presentation}|\ufe0f/gu;
-
-/** Text of others (paths, names, headers) as it may stand on the screen. */
-export function harmless(text: string): string {
-  if (SAFE.test(text)) return text;
-  return text.replace(HARMFUL, '').replace(PICTURES, (one) => (one === '\ufe0f' ? '' : '□□'));
-}
 
 function plainAscii(text: string): string {
   if (SAFE.test(text)) return text;

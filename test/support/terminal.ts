@@ -11,6 +11,8 @@ export interface TerminalOptions {
   readonly rows?: number;
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
+  /** The user and group that the program runs as. */
+  readonly uid?: number;
 }
 
 export class Terminal {
@@ -30,6 +32,7 @@ export class Terminal {
       rows,
       name: options.env?.['TERM'] ?? 'xterm-256color',
       cwd: options.cwd ?? process.cwd(),
+      ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
       env: { ...(options.env ?? process.env) },
     });
     this.#pty.onData((text) => {

@@ -1,11 +1,12 @@
 // Widths, cuts, columns, numbers and colours of the screen: what every view is made of.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { harmless } from '../../src/ui/text/harmless.ts';
 import { cutLine, ends, fitLine, hints, line, lineText, lineWidth, span } from '../../src/ui/text/line.ts';
 import { gridOf, row, titles } from '../../src/ui/text/table.ts';
 import { bytes, ms, perSecond, shortBytes, sparkline } from '../../src/ui/text/units.ts';
 import { cut, cutFront, cutMiddle, fit, widthOf, wrap } from '../../src/ui/text/width.ts';
-import { harmless, themeOf, themeSettings } from '../../src/ui/theme.ts';
+import { themeOf, themeSettings } from '../../src/ui/theme.ts';
 
 const words = fc.string({ unit: 'grapheme', maxLength: 60 }).map(harmless);
 

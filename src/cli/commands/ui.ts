@@ -5,31 +5,39 @@ import { KtError } from '../../errors.ts';
 import { attach } from '../../session/attach.ts';
 import { findSessions, type SessionStatus } from '../../session/control-client.ts';
 import { controlPath } from '../../session/control-paths.ts';
+import type { SessionPort } from '../../session/port.ts';
 import { curlOf } from '../../session/traffic/curl.ts';
 import { harOf } from '../../session/traffic/har.ts';
 import { trafficOf } from '../../session/traffic/remote.ts';
 import { type Arguments, text } from '../options.ts';
 import { outputOf } from '../output.ts';
-import { SCREEN_LEFT, wantsScreen } from '../screen.ts';
+import { canDraw, SCREEN_LEFT } from '../screen.ts';
 import { plainLines } from '../view/plain.ts';
 
 export async function ui(args: Arguments, version: string): Promise<number> {
   const output = outputOf(args);
   try {
-    if (!wantsScreen(args))
+    if (!canDraw())
       throw new KtError('USAGE', 'the screen needs a terminal', {
         hint: '`kt status` shows sessions; `kt connect --output json` tells every event',
       });
     // Together: the session may be waiting for its first view.
-    const [port, { showScreen }] = await Promise.all([attach(await pathOf(args)), import('../../ui/show.tsx')]);
+    const path = await pathOf(args);
+    const [first, { showScreen }] = await Promise.all([attach(path), import('../../ui/show.tsx')]);
     const owner = args['owner'] === true;
-    const reason = await showScreen({
-      port,
-      owner,
-      describe: (event) => plainLines(event, false),
-      tools: { traffic: trafficOf(port), curl: curlOf, har: (details) => harOf(details, version), save },
-    });
-    port.close();
+    let port: SessionPort | undefined = first;
+    let reason = '';
+    while (port) {
+      reason = await showScreen({
+        port,
+        owner,
+        describe: (event) => plainLines(event, false),
+        tools: { traffic: trafficOf(port), curl: curlOf, har: (details) => harOf(details, version), save },
+      });
+      port.close();
+      // A screen that was too slow for what happens is let go by its session, and begins anew.
+      port = reason === 'left' || port.state.phase === 'ended' ? undefined : await attach(path).catch(() => undefined);
+    }
     if (reason !== 'left' && !owner) process.stderr.write(`${reason}\n`);
     return SCREEN_LEFT;
   } catch (error) {

@@ -40,7 +40,7 @@ function key(ui: Ui, pressed: string, data: ScreenData): Updated {
   const view = VIEWS[Number(pressed) - 1];
   if (view) return [show(ui, view), []];
   const ids = idsOf(ui, data);
-  const list = moved(ui.lists[ui.view], pressed, ids, listHeight(ui));
+  const list = moved(startOf(ui, ids), pressed, ids, listHeight(ui));
   // The end of the log and of the traffic is where the latest comes: back to following it.
   if (list) return [withList(ui, ui.view, pressed === 'G' || pressed === 'end' ? followed(ui.view, list) : list), []];
   switch (pressed) {
@@ -67,6 +67,12 @@ function key(ui: Ui, pressed: string, data: ScreenData): Updated {
       return [ui, []];
   }
 }
+
+/** Where the latest is followed, that is where the cursor is. */
+const startOf = ({ view, lists }: Ui, ids: readonly string[]): Ui['lists'][ViewId] =>
+  lists[view].picked === undefined && (view === 'log' || view === 'traffic')
+    ? { picked: ids.at(-1), top: ids.length }
+    : lists[view];
 
 const followed = (view: ViewId, list: Ui['lists'][ViewId]): Ui['lists'][ViewId] =>
   view === 'log' || view === 'traffic' ? LIST_START : list;

@@ -1,4 +1,5 @@
 // A line of the screen as spans with meanings instead of colours, and what views build lines of. Pure. Painted by theme.ts.
+import { harmless } from './harmless.ts';
 import { cut, widthOf } from './width.ts';
 
 /** What a span means; the theme says how that looks. */
@@ -11,11 +12,14 @@ export interface Span {
 
 export type Line = readonly Span[];
 
-export const span = (text: string, style: Style = 'plain'): Span => ({ text, style });
+export const span = (text: string, style: Style = 'plain'): Span => ({ text: harmless(text), style });
 export const line = (...parts: readonly (Span | string)[]): Line =>
   parts.map((part) => (typeof part === 'string' ? span(part) : part)).filter(({ text }) => text !== '');
 
 export const EMPTY: Line = [];
+
+/** In front of each row of a list. */
+export const pointer = (here: boolean): Span => (here ? span(' ▸ ', 'picked') : span('   '));
 
 export const lineWidth = (spans: Line): number => spans.reduce((sum, { text }) => sum + widthOf(text), 0);
 export const lineText = (spans: Line): string => spans.map(({ text }) => text).join('');

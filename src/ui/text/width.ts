@@ -1,5 +1,6 @@
 // How many columns a text takes on a terminal, and cutting and padding by columns. Pure. Called by line.ts and by views.
 import stringWidth from 'string-width';
+import { harmless } from './harmless.ts';
 
 const ASCII = /^[\x20-\x7e]*$/;
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
@@ -7,21 +8,24 @@ const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 export const widthOf = (text: string): number => (ASCII.test(text) ? text.length : stringWidth(text));
 
 /** The head that fits, with `…` where something is cut off. */
-export function cut(text: string, width: number): string {
+export function cut(of: string, width: number): string {
+  const text = harmless(of);
   if (width <= 0) return '';
   if (widthOf(text) <= width) return text;
   return `${head(text, width - 1)}…`;
 }
 
 /** The tail that fits, with `…` in front: of a path the end says more. */
-export function cutFront(text: string, width: number): string {
+export function cutFront(of: string, width: number): string {
+  const text = harmless(of);
   if (width <= 0) return '';
   if (widthOf(text) <= width) return text;
   return `…${tail(text, width - 1)}`;
 }
 
 /** Both ends, with `…` between: of a command the program and the last argument say most. */
-export function cutMiddle(text: string, width: number): string {
+export function cutMiddle(of: string, width: number): string {
+  const text = harmless(of);
   if (width <= 0) return '';
   if (widthOf(text) <= width) return text;
   const front = Math.ceil((width - 1) / 2);
@@ -63,7 +67,7 @@ function tail(text: string, width: number): string {
 /** Lines of at most `width` columns, broken at spaces where there are some. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
-  for (const paragraph of text.split('\n')) {
+  for (const paragraph of text.split('\n').map(harmless)) {
     // Indentation is kept: of JSON it is the shape.
     let line = /^ */.exec(paragraph)?.[0].slice(0, Math.max(0, width - 1)) ?? '';
     let begun = false;

@@ -117,7 +117,7 @@ function smallServices(
     .slice(top, top + height)
     .map(({ line: one, held }) =>
       line(
-        span(one.name === picked ? '▸ ' : '  ', 'picked'),
+        one.name === picked ? span('▸ ', 'picked') : span('  '),
         span(one.name, one.name === picked ? 'picked' : 'plain'),
         held
           ? span(held.link === 'up' ? ' ● to you' : ' ○ original pods', held.link === 'up' ? 'good' : 'bad')

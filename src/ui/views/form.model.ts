@@ -5,7 +5,7 @@ import type { ScreenData } from '../data.ts';
 import { type Field, type Form, fault } from '../machine/form.ts';
 import { faultOf, hasPlan } from '../machine/forms.ts';
 import { charactersOf, type TextField } from '../machine/text-field.ts';
-import { EMPTY, type Line, line, type Span, span } from '../text/line.ts';
+import { EMPTY, type Line, line, pointer, type Span, span } from '../text/line.ts';
 import { span as lasting } from '../text/units.ts';
 import { wrap } from '../text/width.ts';
 
@@ -26,7 +26,7 @@ export function formLines(form: Form, data: ScreenData, width: number, height: n
 }
 
 function fieldLine(field: Field, focused: boolean, form: Form): Line {
-  const mark = span(focused ? ' ▸ ' : INDENT, 'picked');
+  const mark = pointer(focused);
   if (field.type === 'toggle')
     return line(mark, span(field.on ? '[x] ' : '[ ] ', focused ? 'picked' : 'plain'), field.label);
   if (field.type === 'choice')

@@ -18,7 +18,7 @@ function hops(data: ScreenData, width: number): Line {
   const rest = whole === null || apiMs === null ? null : Math.max(0, whole - apiMs);
   const last = state.mode === 'agentless' ? 'pods' : 'agent';
   const ends_ = width < 100 ? '━' : '━━';
-  const trend = width >= 100 ? [span(` ${sparkline(data.roundTrips, 12, 10)}`, 'dim')] : [];
+  const trend = width >= 100 ? [span(` ${sparkline(data.roundTrips, 12, 40)}`, 'dim')] : [];
   return line(
     span('laptop ', 'dim'),
     ...hop(api, apiMs, ends_),
@@ -117,7 +117,12 @@ export function headerLines(data: ScreenData, width: number): Line[] {
   );
   return [
     ends(place, line(...hops(data, width), ' '), width),
-    ends(line(' ', ...holding(data)), line(...throughput(data, width), ' '), width),
+    // In trouble the sentence has the whole line.
+    ends(
+      line(' ', ...holding(data)),
+      troubleOf(data) === undefined ? line(...throughput(data, width), ' ') : [],
+      width,
+    ),
   ];
 }
 

@@ -1,6 +1,6 @@
 // What happened, eldest first, as `kt connect` prints it. Follows the latest line unless the cursor was moved. Pure.
 import type { LogLine, ScreenData } from '../data.ts';
-import { type Line, line, span } from '../text/line.ts';
+import { type Line, line, pointer, span } from '../text/line.ts';
 import { clock } from '../text/units.ts';
 
 export function logRows({ log }: Pick<ScreenData, 'log'>, filter: string): readonly LogLine[] {
@@ -15,6 +15,6 @@ export function logLines(
   return rows
     .slice(top, top + height)
     .map(({ time, text, style }, at) =>
-      line(span(top + at === picked ? ' ▸ ' : '   ', 'picked'), span(`${clock(time)}  `, 'dim'), span(text, style)),
+      line(pointer(top + at === picked), span(`${clock(time)}  `, 'dim'), span(text, style)),
     );
 }

@@ -1,7 +1,7 @@
 // Programs that see the cluster through this session, and the local ports that lead into it. Pure.
 import type { TrafficRecord } from '../../session/traffic/types.ts';
 import type { ScreenData } from '../data.ts';
-import { type Line, line, span } from '../text/line.ts';
+import { type Line, line, pointer, span } from '../text/line.ts';
 import { type Column, gridOf, row, titles } from '../text/table.ts';
 import { cutMiddle } from '../text/width.ts';
 
@@ -108,7 +108,7 @@ export function programList(
     lines: rows.slice(top, top + height).map((one) => {
       const here = one.id === picked;
       return line(
-        span(here ? ' ▸ ' : '   ', 'picked'),
+        pointer(here),
         ...row(grid, [
           span(one.what, here ? 'picked' : 'plain'),
           span(one.pid, 'dim'),

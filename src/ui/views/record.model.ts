@@ -77,7 +77,7 @@ function headOf(record: TrafficRecord, width: number): Line[] {
 /** `waiting ━━━━━━━━──── body`: how much of the time went until the answer began. */
 function timing(answerMs: number | null, total: number, width: number): Line[] {
   if (answerMs === null) return [];
-  const columns = Math.max(10, Math.min(40, width - 40));
+  const columns = Math.max(10, Math.min(40, width - 48));
   const first = Math.max(1, Math.min(columns, Math.round((answerMs / Math.max(total, answerMs, 1)) * columns)));
   return [
     fact(

@@ -4,7 +4,7 @@ import type { ServiceLine, ServiceUser } from '../../session/overview.ts';
 import type { HeldService, SessionState } from '../../session/state.ts';
 import type { ScreenData } from '../data.ts';
 import { memoLast } from '../memo.ts';
-import { type Line, line, type Span, span } from '../text/line.ts';
+import { type Line, line, pointer, type Span, span } from '../text/line.ts';
 import { type Column, gridOf, row, titles } from '../text/table.ts';
 import { perSecond } from '../text/units.ts';
 
@@ -15,8 +15,8 @@ export interface ServiceRow {
 }
 
 const COLUMNS: readonly Column[] = [
-  { title: 'SERVICE', width: 12, share: 3 },
-  { title: 'PORTS', width: 10, share: 2 },
+  { title: 'SERVICE', width: 12, share: 2 },
+  { title: 'PORTS', width: 10, share: 1 },
   { title: 'READY', width: 5, align: 'right' },
   { title: 'HELD BY', width: 12, share: 3 },
   { title: 'REQ/S', width: 5, align: 'right', from: 70 },
@@ -82,7 +82,7 @@ export function serviceList(
         span(perSecond(state.pulse?.inbound[one.name] ?? 0)),
         stateCell(one, held),
       ];
-      return line(span(here ? ' ▸ ' : '   ', 'picked'), ...row(grid, cells));
+      return line(pointer(here), ...row(grid, cells));
     }),
   };
 }

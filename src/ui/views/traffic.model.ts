@@ -1,7 +1,7 @@
 // The list of requests and connections, latest last, as mitmproxy shows flows. Pure.
 import type { InboundRecord, OutboundRecord, TrafficRecord } from '../../session/traffic/types.ts';
 import type { TrafficData } from '../data.ts';
-import { type Line, line, type Span, span } from '../text/line.ts';
+import { type Line, line, pointer, type Span, span } from '../text/line.ts';
 import { type Column, gridOf, row, titles } from '../text/table.ts';
 import { clock, ms, shortBytes } from '../text/units.ts';
 import { cutMiddle, widthOf } from '../text/width.ts';
@@ -11,9 +11,9 @@ const COLUMNS: readonly Column[] = [
   { title: '', width: 3 },
   { title: 'REQUEST OR CONNECTION', width: 20, share: 4 },
   { title: 'ROUTE', width: 0, share: 2, from: 100 },
-  { title: 'STATUS', width: 8 },
+  { title: 'STATUS', width: 9 },
   { title: 'TIME', width: 7, align: 'right' },
-  { title: 'BYTES', width: 6, align: 'right' },
+  { title: 'BYTES', width: 6, align: 'right', from: 72 },
 ];
 
 export interface TrafficList {
@@ -41,7 +41,7 @@ export function trafficList(
         span(ms(record.ms), record.state === 'open' ? 'dim' : 'plain'),
         span(shortBytes(record.received + record.sent), 'dim'),
       ];
-      return line(span(here ? ' ▸ ' : '   ', 'picked'), ...row(grid, cells));
+      return line(pointer(here), ...row(grid, cells));
     }),
   };
 }
