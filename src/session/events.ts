@@ -133,6 +133,8 @@ export type SessionEvent =
       readonly folder: string | null;
     }
   | { readonly type: 'shim'; readonly runtime: string; readonly version: string; readonly pid: number }
+  /** It has ended; noticed only while a view looks. */
+  | { readonly type: 'shimGone'; readonly pid: number }
   /** Only to views, about once a second: round trips, and bytes and inbound streams per second. */
   | ({ readonly type: 'pulse' } & Pulse)
   /** Only to views: what changed in the namespace, at most four times a second. */

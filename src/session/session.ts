@@ -13,6 +13,7 @@ import { type Listeners, openListeners } from './listeners.ts';
 import { Meter } from './meter.ts';
 import { checkRights, type Reach, reach } from './reach.ts';
 import { removeSessionFile, sessionFilePath, writeSessionFile } from './session-file.ts';
+import { watchShims } from './shim-watch.ts';
 import type { SessionState } from './state.ts';
 import { type Asked, RecordingDialer } from './traffic/recording-dialer.ts';
 import { shownName } from './who.ts';
@@ -92,6 +93,7 @@ export class Session {
   #listeners: Listeners | undefined;
   #own: OwnListeners | undefined;
   #meter: Meter | undefined;
+  #unwatchShims: (() => void) | undefined;
   #janitor: Janitor | undefined;
   #closing: Promise<void> | undefined;
 
@@ -210,6 +212,7 @@ export class Session {
     const link = reach(mode, cluster, options, this.id, (event) => this.#emit(event));
     this.#reach = link;
     this.#meter = new Meter(board, cluster.api);
+    this.#unwatchShims = watchShims(board);
     if (link.flow) this.#meter.add(link.flow);
     await this.#step('listen', 'local ports', () => this.#listen(options, cluster, link.dialer, mode));
     const entry = process.argv[1];
@@ -254,6 +257,7 @@ export class Session {
   async #close(reason: string): Promise<void> {
     this.#stopping.abort();
     this.#meter?.close();
+    this.#unwatchShims?.();
     if (this.#cluster) removeSessionFile(sessionFilePath(this.#cluster.context, this.#cluster.namespace));
     await this.#listeners?.close();
     await this.#own?.close();

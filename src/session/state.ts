@@ -132,6 +132,8 @@ export function reduce(state: SessionState, event: SessionEvent): SessionState {
       const others = state.shims.filter((shim) => shim.pid !== pid);
       return { ...state, shims: [...others, { runtime, version, pid }].slice(-SHIMS_MAX) };
     }
+    case 'shimGone':
+      return { ...state, shims: state.shims.filter(({ pid }) => pid !== event.pid) };
     case 'pulse': {
       const { type: _, ...pulse } = event;
       return { ...state, pulse };

@@ -1,4 +1,5 @@
 // A session's board over its real socket: what a view sees first and then, what it may ask for, and what runs only while somebody looks.
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +9,7 @@ import { attach } from '../../src/session/attach.ts';
 import { Board } from '../../src/session/board.ts';
 import { ask, findSessions } from '../../src/session/control-client.ts';
 import type { SessionEvent, StampedEvent } from '../../src/session/events.ts';
+import { watchShims } from '../../src/session/shim-watch.ts';
 import { initialState, reduce } from '../../src/session/state.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'kt-board-'));
@@ -114,6 +116,22 @@ test('what is for views runs only while one looks', async () => {
   forget();
   expect(seen).toEqual(['start', 'stop', 'start', 'stop']);
   third.close();
+  board.close();
+});
+
+test('a program that ended leaves the state while a view looks, also one that ended before', async () => {
+  const { board } = await opened();
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
+  const unwatch = watchShims(board);
+  board.emit({ type: 'shim', runtime: 'node', version: '24', pid: child.pid ?? 0 });
+  board.emit({ type: 'shim', runtime: 'node', version: '24', pid: process.pid });
+  const view = await attach(board.path);
+  const gone = next(view, 'shimGone');
+  child.kill('SIGKILL');
+  await gone;
+  expect(view.state.shims.map(({ pid }) => pid)).toEqual([process.pid]);
+  unwatch();
+  view.close();
   board.close();
 });
 

@@ -256,7 +256,7 @@ describe('leaving', () => {
     ).keys('q');
     expect(typist.asked).toEqual([]);
     expect(typist.text()).toContain('orders goes back to its original pods');
-    expect(typist.text()).toContain('1 forwarded ports close');
+    expect(typist.text()).toContain('1 forwarded port closes');
     typist.keys('esc');
     expect(typist.ui.overlay).toBeNull();
     expect(typist.keys('ctrl-c', 'ctrl-c').asked).toEqual([{ type: 'quit', stop: true }]);

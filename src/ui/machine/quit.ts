@@ -8,8 +8,12 @@ export function affected({ state }: ScreenData): string[] {
     ...state.holds.map(({ service, kind }) =>
       kind === 'preview' ? `${service} is removed` : `${service} goes back to its original pods`,
     ),
-    ...(state.shims.length > 0 ? [`${state.shims.length} programs lose the cluster`] : []),
-    ...(state.forwards.length > 0 ? [`${state.forwards.length} forwarded ports close`] : []),
+    ...(state.shims.length > 0
+      ? [`${state.shims.length} ${state.shims.length === 1 ? 'program loses' : 'programs lose'} the cluster`]
+      : []),
+    ...(state.forwards.length > 0
+      ? [`${state.forwards.length} forwarded ${state.forwards.length === 1 ? 'port closes' : 'ports close'}`]
+      : []),
   ];
 }
 
