@@ -1,0 +1,209 @@
+// Must: behind each kind of company proxy kt connects, runs a program and takes a Service over, or says in one sentence why not. The API
+// server is the real one; the proxies are tinyproxy and squid, and a reverse proxy that ends TLS under a path of its own, as Rancher does.
+import { setTimeout as wait } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Gateway, gateway } from './support/gateway.ts';
+import { askFromPod, closeApp, deployShop, leftovers, localApp } from './support/inbound.ts';
+import { curl, kubectl, Laptop, type Running } from './support/kt.ts';
+import { type CompanyProxy, squid, tinyproxy } from './support/proxies.ts';
+import { freshUser, type KubeconfigFields, tokenKubeconfig } from './support/users.ts';
+
+const NAMESPACE = 'kt-e2e-corporate';
+const SHOP = 'kt-e2e-corporate-shop';
+const USER = 'anna';
+const FAR = `https://${process.env['KT_E2E_API'] ?? '198.18.255.2:6443'}`;
+const laptop = new Laptop();
+
+beforeAll(async () => {
+  await kubectl(['delete', 'namespace', NAMESPACE, '--ignore-not-found'], 'admin');
+  const binding = (name: string, subject: object): object => ({
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'RoleBinding',
+    metadata: { name, namespace: NAMESPACE },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'admin' },
+    subjects: [subject],
+  });
+  const items = [
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } },
+    binding('dev', { apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'dev' }),
+    binding(USER, { kind: 'ServiceAccount', name: USER, namespace: NAMESPACE }),
+  ];
+  await kubectl(['apply', '-f', '-'], 'admin', JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+  await freshUser(laptop, NAMESPACE, USER);
+  await deployShop(SHOP, NAMESPACE);
+});
+
+afterAll(async () => {
+  await laptop.close();
+  await kubectl(['delete', 'namespace', NAMESPACE, '--wait=false', '--ignore-not-found'], 'admin');
+});
+
+interface Way {
+  readonly kubeconfig: string;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+const wayOf = async (fields: KubeconfigFields, env: NodeJS.ProcessEnv = {}): Promise<Way> => ({
+  kubeconfig: await tokenKubeconfig(laptop, NAMESPACE, USER, { server: FAR, ...fields }),
+  env: { XDG_CACHE_HOME: laptop.own('cache'), ...env },
+});
+
+const start = ({ kubeconfig, env }: Way, args: readonly string[]): Running =>
+  laptop.start(['--kubeconfig', kubeconfig, '--output', 'json', ...args], { env });
+
+const connect = (way: Way): Running => start(way, ['connect', '--proxyPort', '0', '--dnsPort', '0']);
+
+const ask = async (proxy: string): Promise<string> => {
+  const { stdout, stderr } = await curl(
+    '-o',
+    '/dev/null',
+    '-w',
+    '%{http_code}',
+    '-x',
+    `socks5h://${proxy}`,
+    `http://${SHOP}/`,
+  );
+  return `${stdout}${stderr}`;
+};
+
+/** All that a user does in a day. */
+async function worksFor(way: Way): Promise<void> {
+  const kt = connect(way);
+  const ready = await kt.event('ready');
+  expect(await ask(ready.proxy ?? '')).toBe('200');
+  expect((await kt.stop()).code).toBe(0);
+
+  const program = `fetch('http://${SHOP}/').then(r=>console.log('answer '+r.status))`;
+  const run = start(way, ['run', '--', laptop.node, '-e', program]);
+  await run.exited;
+  expect(`${run.stdout}${run.stderr}`).toContain('answer 200');
+
+  const app = await localApp('laptop');
+  try {
+    const exchange = start(way, ['exchange', SHOP, '--expose', `${app.port}:8080`]);
+    await exchange.event('holding');
+    for (;;) if ((await askFromPod(`http://${SHOP}.${NAMESPACE}/`))['name'] === 'laptop') break;
+    expect((await exchange.stop()).code).toBe(0);
+    expect(await leftovers(SHOP, NAMESPACE)).toBe('');
+  } finally {
+    await closeApp(app);
+  }
+}
+
+async function behind(proxy: CompanyProxy, work: (proxy: CompanyProxy) => Promise<void>): Promise<void> {
+  try {
+    await work(proxy);
+  } finally {
+    await proxy.close();
+  }
+}
+
+describe('forward proxies', () => {
+  test('tinyproxy in HTTPS_PROXY', async () => {
+    await behind(await tinyproxy(), async ({ url }) => worksFor(await wayOf({}, { HTTPS_PROXY: url })));
+  });
+
+  test('tinyproxy with a name and a password, in proxy-url of the kubeconfig', async () => {
+    await behind(await tinyproxy({ user: 'anna:s3cret' }), async ({ url }) => worksFor(await wayOf({ proxyUrl: url })));
+  });
+
+  test('squid that connects to 6443 only', async () => {
+    await behind(await squid(), async ({ url }) => worksFor(await wayOf({}, { https_proxy: url })));
+  });
+
+  test('a wrong password, and a port that is not allowed: one sentence, exit code 3', async () => {
+    await behind(await tinyproxy({ user: 'anna:s3cret' }), async ({ url }) => {
+      const kt = connect(await wayOf({}, { HTTPS_PROXY: url.replace('s3cret', 'wrong') }));
+      const error = await kt.event('error');
+      expect(error).toMatchObject({
+        code: 'API_PROXY',
+        message: expect.stringContaining('does not accept the name and password') as string,
+      });
+      expect(error.message).not.toContain('wrong');
+      expect((await kt.exited).code).toBe(3);
+    });
+    await behind(await squid(), async ({ url }) => {
+      const kt = connect(await wayOf({ server: 'https://198.18.255.2:443' }, { HTTPS_PROXY: url }));
+      expect(await kt.event('error')).toMatchObject({
+        code: 'API_PROXY',
+        message: expect.stringContaining('does not connect to 198.18.255.2:443: it answered 403') as string,
+      });
+      await kt.exited;
+    });
+  });
+
+  test('a proxy that cuts what idles: an idle session is not cut', async () => {
+    await behind(await tinyproxy({ idleSeconds: 10 }), async ({ url }) => {
+      const kt = connect(await wayOf({}, { HTTPS_PROXY: url }));
+      const ready = await kt.event('ready');
+      expect(await ask(ready.proxy ?? '')).toBe('200');
+      // There is no event to wait for: that nothing happens in more than two of its limits is the point.
+      await wait(25_000);
+      expect(
+        kt.events
+          .filter(({ type }) => type === 'link')
+          .filter((event) => event.type === 'link' && event.state === 'down'),
+      ).toEqual([]);
+      expect(await ask(ready.proxy ?? '')).toBe('200');
+      expect((await kt.stop()).code).toBe(0);
+    });
+  });
+});
+
+describe('reverse proxies that end TLS', () => {
+  const at = (door: Gateway): Promise<Way> => wayOf({ server: door.url, ca: door.ca });
+
+  test('under a path of its own, as Rancher', async () => {
+    const door = await gateway({ prefix: '/k8s/clusters/c-m-x7f3q' });
+    try {
+      await worksFor(await at(door));
+    } finally {
+      await door.close();
+    }
+  });
+
+  test('that passes no websockets: by SPDY, and says so', async () => {
+    const door = await gateway({ refuse: ({ upgrade }) => upgrade === 'websocket' });
+    try {
+      const way = await at(door);
+      const kt = connect(way);
+      await kt.event('ready');
+      expect(kt.events.flatMap((event) => (event.type === 'warning' ? [event.message] : []))).toEqual([
+        expect.stringMatching(/^port-forward over a websocket is not open: .*Blocked by policy/) as string,
+      ]);
+      await kt.stop();
+      await worksFor(way);
+    } finally {
+      await door.close();
+    }
+  });
+
+  test('that passes no change of protocol at all: one sentence, exit code 3, nothing is left', async () => {
+    const door = await gateway({ refuse: ({ upgrade }) => upgrade !== undefined });
+    try {
+      const kt = connect(await at(door));
+      const error = await kt.event('error');
+      expect(error).toMatchObject({
+        code: 'UPGRADE_REFUSED',
+        message: expect.stringMatching(/no way into the pod is open\. .*Blocked by policy/) as string,
+      });
+      expect((await kt.exited).code).toBe(3);
+      await kubectl(['-n', NAMESPACE, 'wait', '--for=delete', 'pod', '-l', 'kt/role=egress', '--timeout=30s']).catch(
+        (none: Error) => expect(none.message).toMatch(/no matching resources|not found/),
+      );
+    } finally {
+      await door.close();
+    }
+  });
+
+  test('whose authority is not in the kubeconfig: one sentence', async () => {
+    const door = await gateway();
+    try {
+      const kt = connect(await wayOf({ server: door.url }));
+      expect(await kt.event('error')).toMatchObject({ code: 'API_TLS' });
+      expect((await kt.exited).code).toBe(3);
+    } finally {
+      await door.close();
+    }
+  });
+});
