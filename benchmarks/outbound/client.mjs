@@ -54,7 +54,7 @@ const tasks = {
     });
     return { perSecond: settings.count / (ms / 1000), ...spread(times) };
   },
-  /** The same, 32 at once. */
+  /** The same, many at once. */
   concurrent: async () => {
     let left = settings.count;
     const worker = async () => {
@@ -63,7 +63,7 @@ const tasks = {
         await oneShot();
       }
     };
-    const ms = await timed(() => Promise.all(Array.from({ length: 32 }, worker)));
+    const ms = await timed(() => Promise.all(Array.from({ length: settings.workers }, worker)));
     return { perSecond: settings.count / (ms / 1000) };
   },
   /** Small requests while eight downloads run. */
