@@ -35,6 +35,8 @@ interface Deployment {
 interface Noted {
   readonly owner: string;
   readonly linkPort: number;
+  /** Somebody was giving it back, and had asked the agent. */
+  readonly ending: boolean;
 }
 
 /** As people are told; undefined: nobody, and nobody can come any more. Rejects with SERVICE_NOT_RESTORED where the agent can't be asked. */
@@ -42,7 +44,7 @@ export async function holderOf(
   api: ClusterApi,
   namespace: string,
   service: string,
-  { owner, linkPort }: Noted,
+  { owner, linkPort, ending }: Noted,
   options: RecoverOptions,
 ): Promise<string | undefined> {
   const pod = await readyAgent(api, namespace, service, options);
@@ -59,7 +61,7 @@ export async function holderOf(
     if (options.session !== undefined) return names(await leaveFor(link, options.session));
     const seen = await link.look();
     if (seen.length > 0 || options.dryRun) return names(seen);
-    if (api.now() - pod.startedAt < FRESH_MS) return `${owner}, whose laptop has just lost its agent`;
+    if (!ending && api.now() - pod.startedAt < FRESH_MS) return `${owner}, whose laptop has just lost its agent`;
     return names(await link.lookBeforeEnd());
   } catch (error) {
     const known = asKtError(error);

@@ -102,7 +102,8 @@ export async function recoverService(
     const noted = journal
       ? { owner: holderName(journal), linkPort: journal.linkPort }
       : { owner: ownerName(origin), linkPort: AGENT_LINK_PORT };
-    const by = await holderOf(api, namespace, name, noted, options);
+    const ending = origin !== undefined && isEnding(origin);
+    const by = await holderOf(api, namespace, name, { ...noted, ending }, options);
     if (by !== undefined) return { service: name, outcome: 'held', by };
   }
   if (!options.dryRun) {
@@ -116,12 +117,15 @@ export async function recoverService(
   return { service: name, outcome: 'restored', ...(scaled ? { what: scaled } : {}) };
 }
 
+/** It was being given back, which anybody may finish. */
+const isEnding = ({ metadata }: Pick<ServiceObject, 'metadata'>): boolean =>
+  metadata.annotations?.[ENDING_ANNOTATION] !== undefined;
+
 /** Somebody else may be making it at this moment. */
 function inProgress({ metadata }: ServiceObject, now: number, options: RecoverOptions): boolean {
   const { force, session, unfinishedMs = UNFINISHED_MS } = options;
   if (force === true || (session !== undefined && metadata.labels?.['kt/session'] === session)) return false;
-  // It was being given back, which anybody may finish.
-  if (metadata.annotations?.[ENDING_ANNOTATION] !== undefined) return false;
+  if (isEnding({ metadata })) return false;
   return now - Date.parse(metadata.creationTimestamp ?? '') < unfinishedMs;
 }
 
