@@ -10,7 +10,7 @@ import { update } from './machine/update.ts';
 import type { Store } from './store.ts';
 
 /** Milliseconds between two pictures that no key asked for. */
-const FRAME_MS = 125;
+const FRAME_MS = 200;
 /** A picture that takes this part of the time to write makes them rarer: at most a quarter of the line is kt's. */
 const WRITE_SHARE = 4;
 const FRAME_MAX_MS = 2_000;

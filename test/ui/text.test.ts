@@ -1,5 +1,6 @@
 // Widths, cuts, columns, numbers and colours of the screen: what every view is made of.
 import fc from 'fast-check';
+import stringWidth from 'string-width';
 import { describe, expect, test } from 'vitest';
 import { harmless } from '../../src/ui/text/harmless.ts';
 import { cutLine, ends, fitLine, hints, line, lineText, lineWidth, span } from '../../src/ui/text/line.ts';
@@ -13,6 +14,7 @@ const words = fc.string({ unit: 'grapheme', maxLength: 60 }).map(harmless);
 describe('width', () => {
   test('CJK takes two columns, marks none', () => {
     expect(widthOf('訂單')).toBe(4);
+    for (const one of '·–…•←↑→↓─━│┃╌▁▂▃▄▅▆▇█▟○●◐▸✓✕') expect(widthOf(one), one).toBe(stringWidth(one));
     expect(widthOf('é')).toBe(1);
     expect(fit('訂單服務', 7)).toBe('訂單服…');
     expect(fit('訂單服務', 6)).toBe('訂單… ');

@@ -2,10 +2,11 @@
 import stringWidth from 'string-width';
 import { harmless } from './harmless.ts';
 
-const ASCII = /^[\x20-\x7e]*$/;
+/** ASCII and what the screen draws with: arrows, lines, blocks, shapes. One column each, and much cheaper to know than to look up. */
+const NARROW = /^[\x20-\x7e·–…•←-↓─-▟○●◐▸✓✕]*$/;
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 
-export const widthOf = (text: string): number => (ASCII.test(text) ? text.length : stringWidth(text));
+export const widthOf = (text: string): number => (NARROW.test(text) ? text.length : stringWidth(text));
 
 /** The head that fits, with `…` where something is cut off. */
 export function cut(of: string, width: number): string {
@@ -40,7 +41,7 @@ export function fit(text: string, width: number, align: 'left' | 'right' = 'left
 }
 
 function head(text: string, width: number): string {
-  if (ASCII.test(text)) return text.slice(0, width);
+  if (NARROW.test(text)) return text.slice(0, width);
   let [taken, columns] = ['', 0];
   for (const { segment } of graphemes.segment(text)) {
     const wide = stringWidth(segment);
@@ -53,7 +54,7 @@ function head(text: string, width: number): string {
 
 function tail(text: string, width: number): string {
   if (width <= 0) return '';
-  if (ASCII.test(text)) return text.slice(-width);
+  if (NARROW.test(text)) return text.slice(-width);
   let [taken, columns] = ['', 0];
   for (const { segment } of [...graphemes.segment(text)].toReversed()) {
     const wide = stringWidth(segment);
