@@ -12,7 +12,7 @@ const LIMIT_MS = 60_000;
 
 /** Callers in a pod; `lines` has what came with its time. */
 async function startCallers(url) {
-  const given = `const URL_=${JSON.stringify(url)},HEADERS={},KINDS=['new','kept'],H2=0;`;
+  const given = `const URL_=${JSON.stringify(url)},HEADERS={},KINDS=['new','kept'],H2=0,TCP=0,TIMEOUT_MS=8000;`;
   const args = [
     '--kubeconfig',
     KUBECONFIG,
