@@ -159,7 +159,8 @@ export class ApiServer {
     socket.once('close', () => this.#upgraded.delete(socket));
     try {
       const { route } = this.#admit(request);
-      if (route.subresource !== 'portforward') throw badRequest('the playground runs no commands in its pods, it only forwards ports');
+      if (route.subresource !== 'portforward')
+        throw badRequest('the playground runs no commands in its pods, it only forwards ports');
       acceptPortForward(this.#options.store, this.#options.pods, route, request, socket, head);
     } catch (error) {
       const body = JSON.stringify(asStatus(error));
