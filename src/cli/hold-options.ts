@@ -172,6 +172,13 @@ export function withRunOptions<T>(yargs: Argv<T>): Argv<T> {
       nargs: 1,
       describe: 'meanwhile the program is a Service of its own: --preview orders-anna:8080:80',
     },
+    advertise: {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe:
+        'meanwhile a new Service is the program, and registries (Eureka, Nacos, Consul, Dubbo) are told its address: --advertise orders-anna:8080',
+    },
     'version-mark': { type: 'string', describe: 'the mark of --mesh: VALUE, NAME: or NAME:VALUE' },
     header: { type: 'string', describe: 'the same as NAME=VALUE' },
   });
@@ -180,9 +187,9 @@ export function withRunOptions<T>(yargs: Argv<T>): Argv<T> {
 
 /** What `kt run` is to hold while its program runs. The program opens its port later: until then the original pods answer. */
 export function runRequests(args: Arguments): HoldRequest[] {
+  const given = { exchange: words(args['exchange']), mesh: words(args['mesh']), preview: previews(args) };
   return (['exchange', 'mesh', 'preview'] as const).flatMap((kind) => {
-    const value = args[kind];
-    return (Array.isArray(value) ? value.map(String) : []).map((text) => {
+    return given[kind].map((text) => {
       const at = text.indexOf(':');
       const target = at < 0 ? text : text.slice(0, at);
       if (target === '') throw new KtError('USAGE', `--${kind} takes SERVICE:PORTS and got '${text}'`);
@@ -199,4 +206,23 @@ export function runRequests(args: Arguments): HoldRequest[] {
       };
     });
   });
+}
+
+const words = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : []);
+
+/** What is advertised is a preview first. */
+const previews = (args: Arguments): string[] => [...words(args['preview']), ...words(args['advertise'])];
+
+/** `--advertise NAME:PORTS`: the Service and the port that registries are told. Throws USAGE. */
+export function advertised(args: Arguments): { readonly service: string; readonly port: number } | undefined {
+  const [first, ...more] = words(args['advertise']);
+  if (first === undefined) return undefined;
+  const at = first.indexOf(':');
+  const [port] = parseExpose(at < 1 ? [] : [first.slice(at + 1)]);
+  const number = Number(port?.remote);
+  if (more.length > 0 || !(number > 0))
+    throw new KtError('USAGE', `--advertise takes one NAME:PORT and got '${words(args['advertise']).join(' ')}'`, {
+      hint: '--advertise orders-anna:8080, or orders-anna:8080:80 for port 80 of the Service',
+    });
+  return { service: first.slice(0, at), port: number };
 }

@@ -1,7 +1,7 @@
 // M2: the forms of a mark, and what is refused before anything happens.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { holdRequests, markOf } from '../../src/cli/hold-options.ts';
+import { advertised, holdRequests, markOf, runRequests } from '../../src/cli/hold-options.ts';
 import { parseExpose } from '../../src/cluster/takeover/ports.ts';
 
 describe('M2: the mark', () => {
@@ -102,4 +102,19 @@ describe('targets and ports', () => {
   ])('%j is refused', (args) =>
     expect(() => holdRequests(args, 'exchange')).toThrow(expect.objectContaining({ code: 'USAGE' })),
   );
+});
+
+describe('--advertise', () => {
+  test('is a preview, and names the port that registries are told', () => {
+    const args = { advertise: ['orders-anna:8080:80'] };
+    expect(runRequests(args)).toMatchObject([
+      { kind: 'preview', target: 'orders-anna', ports: [{ local: 8080, remote: '80' }] },
+    ]);
+    expect(advertised(args)).toEqual({ service: 'orders-anna', port: 80 });
+    expect(advertised({})).toBeUndefined();
+  });
+
+  test.each([['orders-anna'], [':80'], ['a:x'], ['a:1', 'b:2']])('%s is refused', (...texts) => {
+    expect(() => advertised({ advertise: texts })).toThrow(expect.objectContaining({ code: 'USAGE' }));
+  });
 });

@@ -3,6 +3,7 @@
 import { loadClusterConfig } from '../../cluster/config.ts';
 import { ClusterApi } from '../../cluster/rest.ts';
 import { KtError } from '../../errors.ts';
+import { registryVariables } from '../../modes/advertise.ts';
 import { type Held, type HoldRequest, hold, planHolds } from '../../modes/hold.ts';
 import { repairExpired } from '../../modes/repair.ts';
 import { runCommand } from '../../modes/run.ts';
@@ -12,7 +13,7 @@ import { ask, findSession } from '../../session/control-client.ts';
 import type { EventSink, SessionEvent } from '../../session/events.ts';
 import { type JoinInfo, Session } from '../../session/session.ts';
 import { endSignals } from '../end-signals.ts';
-import { runRequests } from '../hold-options.ts';
+import { advertised, runRequests } from '../hold-options.ts';
 import { type Inbound, openInbound } from '../inbound.ts';
 import { type Arguments, type SessionArguments, sessionArguments } from '../options.ts';
 import { outputOf } from '../output.ts';
@@ -49,6 +50,7 @@ export async function runProgram(args: Arguments, version: string): Promise<numb
     const requests = runRequests(args);
     const workload = workloadRequest(args);
     const own = ownVariables(args);
+    const registry = advertised(args);
     const open = await findSession({ namespace: wanted.namespace, context: wanted.context });
     // First, because what is missing there must be told before anything is made in the cluster.
     if (workload) {
@@ -78,7 +80,8 @@ export async function runProgram(args: Arguments, version: string): Promise<numb
         signals.dispose();
       }
     }
-    const variables = { ...surroundings?.variables, ...own };
+    const told = registry ? registryVariables(registry.service, join.namespace, registry.port) : {};
+    const variables = { ...surroundings?.variables, ...told, ...own };
     const any = args['any'] === true;
     return await runCommand(command, join, quiet, { variables, javaVariable: javaVariable(args), any });
   } catch (error) {
