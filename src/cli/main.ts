@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 // Entry of the `kt` command. Answers --version without loading anything; everything else is parsed in parse.ts.
 // Prints the one error that ends a command, and sets the exit code from it.
 import nodeModule from 'node:module';

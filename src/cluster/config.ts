@@ -6,7 +6,7 @@ import { homedir } from 'node:os';
 import { delimiter, dirname, isAbsolute, join, resolve as resolvePath } from 'node:path';
 import { isatty } from 'node:tty';
 import { KtError } from '../errors.ts';
-import { type CredentialSource, credentialSource } from './credentials.ts';
+import { type CredentialSource, credentialSource, type SourceOptions } from './credentials.ts';
 import {
   invalid,
   type Kubeconfig,
@@ -69,7 +69,7 @@ export async function loadClusterConfig(options: ConfigOptions = {}): Promise<Cl
     tls,
     transport: options.transport,
     proxy: apiProxy(server, cluster, env),
-    credentials: credentialSource({
+    credentials: credentials(server, {
       user,
       resolve: (path) => besideFile(path, user.file),
       cluster: clusterInfo(cluster.value, server, tls),
@@ -86,6 +86,12 @@ export async function listContexts({
 }: Pick<ConfigOptions, 'kubeconfig' | 'env'>): Promise<{ readonly name: string; readonly namespace: string }[]> {
   const { contexts } = await readAll(kubeconfigFiles(kubeconfig, env));
   return [...contexts.values()].map(({ name, value }) => ({ name, namespace: value.namespace || 'default' }));
+}
+
+/** Over plain HTTP nothing of the user is sent or read, as for kubectl: everybody on the way could read it. */
+function credentials(server: string, options: SourceOptions): CredentialSource {
+  if (server.startsWith('https:')) return credentialSource(options);
+  return { current: () => Promise.resolve({ headers: {} }), rejected: () => false };
 }
 
 /** `--kubeconfig`, else KUBECONFIG's list, else ~/.kube/config. */

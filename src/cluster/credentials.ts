@@ -24,7 +24,7 @@ export interface CredentialSource {
   rejected(credentials: Credentials): boolean;
 }
 
-interface SourceOptions {
+export interface SourceOptions {
   readonly user: Sourced<AuthInfo>;
   /** Makes a path of the user's file absolute. */
   readonly resolve: (path: string) => string;
