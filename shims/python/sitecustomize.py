@@ -1,8 +1,8 @@
 # kt's shim for Python programs: a sitecustomize module on PYTHONPATH (set by `kt run`), which the interpreter imports at start. It sends
 # lookups of cluster names and connects to cluster addresses through kt's broker on 127.0.0.1 (src/netstack/broker/protocol.codec.ts has
 # the lines) and touches nothing else. It works below the module `socket`, on the C module `_socket`: so asyncio, ssl, urllib, requests
-# and gevent all stand on it, and `socket` itself need not be imported for it. C libraries with sockets of their own (libpq, uvloop,
-# grpcio) are not reached. At the end it hands over to the sitecustomize that it hides, if there is one.
+# and gevent all stand on it, and `socket` itself need not be imported for it. C libraries with sockets of their own (libpq, grpcio) are
+# not reached; uvloop is one too, and asyncio's own loop takes its place. At the end it hands over to the sitecustomize that it hides, if there is one.
 # For Python 3.6 and later; Python 2 can read it and does nothing.
 import os
 import sys
@@ -292,6 +292,34 @@ def _install():
             dialled = getattr(self, "_kt_dialled", None)
             return dialled[2] if dialled else found
 
+    class UvloopFinder:
+        """Lets uvloop be imported, and puts asyncio's loops behind its names: its own connect in C, past every hook."""
+
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if name != "uvloop":
+                return None
+            from importlib.machinery import PathFinder
+
+            spec = PathFinder.find_spec(name, path)
+            if spec is None or spec.loader is None:
+                return spec
+            execute = spec.loader.exec_module
+
+            def exec_module(module):
+                import asyncio
+
+                execute(module)
+                module.new_event_loop = asyncio.new_event_loop
+                module.Loop = asyncio.SelectorEventLoop
+                module.EventLoopPolicy = getattr(asyncio, "DefaultEventLoopPolicy", module.EventLoopPolicy)
+                module.install = lambda: None
+                module.run = lambda main, loop_factory=None, debug=None, **options: asyncio.run(main, debug=debug)
+
+            spec.loader.exec_module = exec_module
+            return spec
+
+    sys.meta_path.insert(0, UvloopFinder)
     KtSocket.__name__ = KtSocket.__qualname__ = real_socket.__name__
     KtSocket.__module__ = real_socket.__module__
     _socket.getaddrinfo = getaddrinfo

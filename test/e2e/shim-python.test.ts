@@ -130,3 +130,42 @@ test('with kt gone: clear errors at once, one line on stderr, the rest works', a
   expect(result.get('urllib outside')).toHaveProperty('ok', 'outside');
   expect(ran.stderr).toMatch(/^kt: kt is not running \(127\.0\.0\.1:1: .*\n$/);
 });
+
+describe('uvloop, which connects in C', () => {
+  const program = `
+import asyncio, sys, uvloop
+async def main():
+    reader, writer = await asyncio.open_connection("orders", 7000)
+    writer.write(b"ping")
+    writer.write_eof()
+    print((await reader.read()).decode(), type(asyncio.get_running_loop()).__module__)
+if sys.argv[1] == "run": uvloop.run(main())
+elif sys.argv[1] == "install":
+    uvloop.install()
+    asyncio.run(main())
+elif sys.argv[1] == "policy":
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    asyncio.run(main())
+else: uvloop.new_event_loop().run_until_complete(main())
+`;
+  let interpreter: string;
+  beforeAll(async () => {
+    const venv = join(folder, 'uvloop');
+    expect(await runProgram('python3', ['-m', 'venv', venv], world.bare())).toMatchObject({ code: 0 });
+    interpreter = join(venv, 'bin', 'python');
+    // With the machine's settings: they say where packages come from.
+    const pip = ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', 'uvloop==0.21.0'];
+    const installed = await runProgram(interpreter, pip, process.env);
+    expect(installed, installed.stderr).toMatchObject({ code: 0 });
+  }, 120_000);
+
+  test.each(['run', 'install', 'policy', 'loop'])('%s: asyncio stands in for it', async (way) => {
+    const ran = await runProgram(interpreter, ['-c', program, way], world.environment());
+    expect([ran.stdout, ran.code], ran.stderr).toEqual(['ping asyncio.unix_events\n', 0]);
+  });
+
+  test('without kt it is itself', async () => {
+    const ran = await runProgram(interpreter, ['-c', 'import uvloop; print(uvloop.Loop.__module__)'], world.bare());
+    expect(ran.stdout).toBe('uvloop\n');
+  });
+});
