@@ -1,7 +1,9 @@
-// Opens the screen beside a session that runs in this process: a process of its own on the same terminal, which follows the session over
-// its local socket. What the screen does to its terminal, or a slow line does to the screen, never holds the session's traffic up; and
-// where the screen ends by a defect, the session goes on. Called by the commands that hold a session.
-import { spawn, spawnSync } from 'node:child_process';
+// Opens the screen in a process of its own on the same terminal, which follows the session over its local socket: beside a session that runs
+// in this process, or for `kt ui`. What the screen does to its terminal, or a slow line does to the screen, never holds the session's
+// traffic up; and where the screen ends by a defect, the session goes on. Called by the commands that hold a session, and by `kt ui`.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { constants } from 'node:os';
 import type { Board } from '../session/board.ts';
 import type { SessionEvent } from '../session/events.ts';
 import type { Arguments } from './options.ts';
@@ -10,7 +12,10 @@ import type { Output } from './output.ts';
 /** Milliseconds for the screen to put its terminal back by itself. */
 const LEAVE_MS = 500;
 
-/** The screen keeps some MiB and makes much that is short-lived: without these, V8 would let it grow to hundreds before it cleans up. */
+/**
+ * The screen keeps some MiB and makes much that is short-lived: without these, V8 would let it grow to hundreds before it cleans up.
+ * V8 takes them at its start only, not by v8.setFlagsFromString.
+ */
 export const SCREEN_HEAP = ['--max-semi-space-size=16', '--max-old-space-size=128'];
 
 /** Exit code of `kt ui` when the user left it; what the session does then was asked of it already. */
@@ -35,12 +40,33 @@ interface ScreenProcess {
   close(): Promise<void>;
 }
 
-/** Starts it. While it is there, `output` is held back: see `quietly`. */
-function openScreen(board: Board, output: Output): ScreenProcess {
-  const entry = process.argv[1] ?? '';
-  const child = spawn(process.execPath, [...SCREEN_HEAP, entry, 'ui', '--session', board.id, '--owner'], {
+/** The only place that starts a screen. */
+const startScreen = (session: string, more: readonly string[] = []): ChildProcess =>
+  spawn(process.execPath, [...SCREEN_HEAP, process.argv[1] ?? '', 'ui', '--session', session, ...more], {
     stdio: 'inherit',
   });
+
+/** This process was started to draw. */
+export const isScreen = (): boolean => SCREEN_HEAP.every((flag) => process.execArgv.includes(flag));
+
+/** `kt ui` typed by hand: its screen, until it ends, with its exit code. Signals to this process are the screen's. */
+export async function screenFor(session: string): Promise<number> {
+  const child = startScreen(session);
+  const pass = (signal: NodeJS.Signals): void => void child.kill(signal);
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, pass);
+  try {
+    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+    if (signal !== null) restoreTerminal();
+    return code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
+  } finally {
+    for (const signal of signals) process.off(signal, pass);
+  }
+}
+
+/** Starts it. While it is there, `output` is held back: see `Hush`. */
+function openScreen(board: Board, output: Output): ScreenProcess {
+  const child = startScreen(board.id, ['--owner']);
   let closing = false;
   const ended = new Promise<void>((resolve) => {
     child.once('error', () => resolve());

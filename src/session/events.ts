@@ -152,7 +152,8 @@ export type SessionEvent =
   /** Only to views that asked for it: `{"ask":"traffic"}`. */
   | ({ readonly type: 'traffic' } & TrafficBatch)
   | { readonly type: 'debug'; readonly message: string }
-  | { readonly type: 'ended'; readonly reason: string };
+  /** `code`: it could not be opened, for the error with which the command ends too. */
+  | { readonly type: 'ended'; readonly reason: string; readonly code?: ErrorCode };
 
 export interface Pulse {
   /** Milliseconds to the API server and back; null: it does not answer now. */

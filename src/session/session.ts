@@ -3,7 +3,7 @@
 // Called by the commands that hold a session; others watch and join it over its board (board.ts).
 import { hostname } from 'node:os';
 import type { Way } from '../cluster/ways/types.ts';
-import { asKtError, KtError } from '../errors.ts';
+import { asKtError, type ErrorCode, KtError } from '../errors.ts';
 import type { Dialer } from '../netstack/dialer.ts';
 import { Board } from './board.ts';
 import { openCluster, type SessionCluster } from './cluster.ts';
@@ -113,7 +113,7 @@ export class Session {
       return session;
     } catch (error) {
       const reason = signal.aborted ? new KtError('CANCELLED', 'cancelled') : asKtError(error);
-      await session.close(reason.message);
+      await session.close(reason.message, reason.code);
       throw reason;
     } finally {
       signal.removeEventListener('abort', cancel);
@@ -172,9 +172,9 @@ export class Session {
     };
   }
 
-  /** Ends everything and leaves nothing behind; safe to call again. Never rejects. */
-  close(reason: string): Promise<void> {
-    this.#closing ??= this.#close(reason);
+  /** Ends everything and leaves nothing behind; safe to call again. Never rejects. `code`: of the error that it ends with. */
+  close(reason: string, code?: ErrorCode): Promise<void> {
+    this.#closing ??= this.#close(reason, code);
     return this.#closing;
   }
 
@@ -254,7 +254,7 @@ export class Session {
     else this.#listeners = await openListeners(cluster.route(names), names, cluster, options, { emit, traffic });
   }
 
-  async #close(reason: string): Promise<void> {
+  async #close(reason: string, code?: ErrorCode): Promise<void> {
     this.#stopping.abort();
     this.#meter?.close();
     this.#unwatchShims?.();
@@ -264,7 +264,7 @@ export class Session {
     await this.#reach?.close();
     this.#cluster?.close();
     this.#janitor?.dismiss();
-    this.#emit({ type: 'ended', reason });
+    this.#emit({ type: 'ended', reason, ...(code ? { code } : {}) });
     if (this.#ownBoard) this.board.close();
   }
 

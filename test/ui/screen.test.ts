@@ -1,5 +1,6 @@
 // The screen on a real terminal (a pty, and a buffer that understands what is written), on the playground: every view, form and size.
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { SCREEN_HEAP } from '../../src/cli/screen.ts';
 import { KEY, ScreenWorld } from '../support/screen-world.ts';
 import type { Terminal } from '../support/terminal.ts';
 
@@ -226,6 +227,26 @@ test('kt ui attaches and leaves without ending the session; kt alone finds it; t
   expect(await lines.exited).toBe(0);
   expect(await second.exited).toBe(0);
   expect(second.text()).toContain('SIGINT');
+});
+
+test('kt ui typed by hand draws in a process with the heap of a screen; a signal to it gives the terminal back', async () => {
+  const lines = world.kt(['connect', '--plain', '--proxyPort', '0', '--dnsPort', '0']);
+  await lines.until('Press Ctrl-C to end.');
+  const screen = world.kt(['ui']);
+  await screen.until('stock');
+  const { execFileSync } = await import('node:child_process');
+  const [child, ...more] = execFileSync('ps', ['-o', 'args=', '--ppid', String(screen.pid)], { encoding: 'utf8' })
+    .trim()
+    .split('\n');
+  for (const flag of SCREEN_HEAP) expect(child).toContain(flag);
+  expect(child).toContain('ui --session');
+  expect(child).not.toContain('--owner');
+  expect(more).toEqual([]);
+  process.kill(screen.pid, 'SIGTERM');
+  await screen.exited;
+  expect(screen.screen.buffer.active.type).toBe('normal');
+  lines.type(KEY.ctrlC);
+  expect(await lines.exited).toBe(0);
 });
 
 test('a screen that is killed leaves the session, and the terminal usable', async () => {

@@ -1,5 +1,6 @@
-// `kt ui`: the screen for a session that runs, in this process alone: it attaches over the local socket and ends without ending the session.
-// `kt connect`, `exchange`, `mesh` and `preview` start it with --session and --owner, and end with it. The screen is loaded here only.
+// `kt ui`: the screen for a session that runs, in a process that does nothing else: it attaches over the local socket and ends without ending
+// the session. `kt connect`, `exchange`, `mesh` and `preview` start it with --session and --owner, and end with it; typed by hand, it starts
+// itself again as they do (cli/screen.ts). The screen is loaded here only.
 import { writeFileSync } from 'node:fs';
 import { KtError } from '../../errors.ts';
 import { attach } from '../../session/attach.ts';
@@ -11,7 +12,7 @@ import { harOf } from '../../session/traffic/har.ts';
 import { trafficOf } from '../../session/traffic/remote.ts';
 import { type Arguments, text } from '../options.ts';
 import { outputOf } from '../output.ts';
-import { canDraw, SCREEN_LEFT } from '../screen.ts';
+import { canDraw, isScreen, SCREEN_LEFT, screenFor } from '../screen.ts';
 import { plainLines } from '../view/plain.ts';
 
 export async function ui(args: Arguments, version: string): Promise<number> {
@@ -21,8 +22,10 @@ export async function ui(args: Arguments, version: string): Promise<number> {
       throw new KtError('USAGE', 'the screen needs a terminal', {
         hint: '`kt status` shows sessions; `kt connect --output json` tells every event',
       });
+    const session = text(args, 'session') ?? (await sessionOf(args));
+    if (!isScreen()) return await screenFor(session);
+    const path = controlPath(session);
     // Together: the session may be waiting for its first view.
-    const path = await pathOf(args);
     const [first, { showScreen }] = await Promise.all([attach(path), import('../../ui/show.tsx')]);
     const owner = args['owner'] === true;
     let port: SessionPort | undefined = first;
@@ -52,9 +55,7 @@ function save(text: string): string {
   return name;
 }
 
-async function pathOf(args: Arguments): Promise<string> {
-  const session = text(args, 'session');
-  if (session !== undefined) return controlPath(session);
+async function sessionOf(args: Arguments): Promise<string> {
   const [namespace, context] = [text(args, 'namespace'), text(args, 'context')];
   const all = await findSessions();
   // Of several the one that connects, and of those the latest: to look changes nothing, and the header says which it is.
@@ -65,7 +66,7 @@ async function pathOf(args: Arguments): Promise<string> {
         (context === undefined || status.context === context),
     )
     .toSorted((one, other) => rank(other.status).localeCompare(rank(one.status)));
-  if (found) return found.path;
+  if (found) return found.status.session;
   throw new KtError('SESSION_NONE', 'no session to show', {
     hint: all.length > 0 ? '`kt status` shows those that run' : 'start one with `kt connect`, or just `kt`',
   });

@@ -77,7 +77,8 @@ export function plainLines(event: SessionEvent, verbose: boolean): string[] {
     case 'program':
       return verbose ? [`    ${event.command} ${event.state} (pid ${event.pid})`] : [];
     case 'ended':
-      return [`Ended: ${event.reason}`];
+      // With a code, the error that follows says the reason, and what to do.
+      return event.code === undefined ? [`Ended: ${event.reason}`] : [];
     default:
       return [];
   }
