@@ -47,8 +47,10 @@ export class Terminal {
       this.#pty.onExit(({ exitCode }) => {
         this.#gone = true;
         // What it wrote last may still be on its way into the buffer.
-        this.screen.write('', () => this.#look());
-        resolve(exitCode);
+        this.screen.write('', () => {
+          this.#look();
+          resolve(exitCode);
+        });
       });
     });
   }
