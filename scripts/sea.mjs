@@ -1,0 +1,100 @@
+// Makes single executables from dist/ by Node's SEA build: `npm run executables -- [linux-x64 linux-arm64 win-x64 …]`, by default for this
+// platform. Into build/: the executables, SHA256SUMS, and an SBOM (CycloneDX) of what is in them. Needs a fresh dist/ and the pinned Node.
+// Its Node for another platform comes from npm's package node-PLATFORM, of the same version.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import postject from 'postject';
+
+const OUT = 'build';
+const windows = process.platform === 'win32';
+const own = `${windows ? 'win' : process.platform}-${process.arch}`;
+const platforms = process.argv.slice(2).length > 0 ? process.argv.slice(2) : [own];
+const { version, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+if (process.version !== `v${devDependencies.node}`)
+  throw new Error(`run it by the pinned Node ${devDependencies.node}, this is ${process.version}`);
+
+const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
+const npm = (args, options = {}) =>
+  execFileSync('npm', args, { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024, shell: windows, ...options });
+
+/** Blob of the program and everything in dist/. Without code cache and snapshot it is the same for every platform. */
+function blob(folder) {
+  const files = readdirSync('dist', { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name !== '.built')
+    .map((entry) => relative('.', join(entry.parentPath, entry.name)).replaceAll('\\', '/'))
+    .toSorted();
+  const id = join(folder, 'id');
+  const content = sha256(files.map((file) => `${file} ${sha256(readFileSync(file))}\n`).join(''));
+  writeFileSync(id, `${version}-${content.slice(0, 12)}`);
+  const config = {
+    main: 'scripts/sea-main.cjs',
+    output: join(folder, 'blob'),
+    disableExperimentalSEAWarning: true,
+    assets: { id, ...Object.fromEntries(files.map((file) => [file, file])) },
+  };
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
+  const made = spawnSync(process.execPath, ['--experimental-sea-config', join(folder, 'config.json')], {
+    stdio: ['ignore', 2, 2],
+  });
+  if (made.status !== 0) throw new Error('Node could not make the blob');
+  return readFileSync(config.output);
+}
+
+/** A Node for that platform, of the version that runs this. */
+function nodeFor(platform, folder) {
+  if (platform === own) return readFileSync(process.execPath);
+  const name = `node-${platform === 'darwin-arm64' ? 'bin-darwin-arm64' : platform}`;
+  const [{ filename }] = JSON.parse(
+    npm(['pack', '--json', '--pack-destination', folder, `${name}@${devDependencies.node}`]),
+  );
+  execFileSync('tar', ['xzf', join(folder, filename), '-C', folder]);
+  const node = readFileSync(join(folder, 'package', 'bin', platform.startsWith('win') ? 'node.exe' : 'node'));
+  rmSync(join(folder, 'package'), { recursive: true });
+  return node;
+}
+
+/** CycloneDX of what travels: the libraries that are bundled into dist/, and Node. */
+function sbom() {
+  const bundled = new Set(JSON.parse(readFileSync('dist/bundled.json', 'utf8')));
+  const all = JSON.parse(
+    npm(['sbom', '--sbom-format', 'cyclonedx', '--package-lock-only', '--sbom-type', 'application']),
+  );
+  const travels = (one) => bundled.has(`${one.name}@${one.version}`) || one.name === 'node';
+  const components = all.components.filter(travels).map((one) => ({ ...one, scope: 'required', properties: [] }));
+  const refs = new Set([all.metadata.component['bom-ref'], ...components.map((one) => one['bom-ref'])]);
+  const dependencies = all.dependencies
+    .filter((one) => refs.has(one.ref))
+    .map((one) => ({ ...one, dependsOn: one.dependsOn.filter((ref) => refs.has(ref)) }));
+  all.metadata.component.name = 'kt';
+  return { ...all, components, dependencies };
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'kt-sea-'));
+try {
+  rmSync(OUT, { recursive: true, force: true });
+  mkdirSync(OUT);
+  const program = blob(folder);
+  const sums = [];
+  for (const platform of platforms) {
+    const name = `kt-${version}-${platform}${platform.startsWith('win') ? '.exe' : ''}`;
+    const file = join(OUT, name);
+    writeFileSync(file, nodeFor(platform, folder));
+    await postject.inject(file, 'NODE_SEA_BLOB', program, {
+      sentinelFuse: ['NODE_SEA_FUSE', 'fce680ab2cc467b6e072b8b5df1996b2'].join('_'),
+      ...(platform.startsWith('darwin') ? { machoSegmentName: 'NODE_SEA' } : {}),
+    });
+    chmodSync(file, 0o755);
+    const bytes = readFileSync(file);
+    sums.push(`${sha256(bytes)}  ${name}\n`);
+    console.error(`${file}: ${Math.round(bytes.length / 1024 / 1024)} MiB`);
+  }
+  const bom = `kt-${version}.cdx.json`;
+  writeFileSync(join(OUT, bom), `${JSON.stringify(sbom(), null, 2)}\n`);
+  sums.push(`${sha256(readFileSync(join(OUT, bom)))}  ${bom}\n`);
+  writeFileSync(join(OUT, 'SHA256SUMS'), sums.join(''));
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
