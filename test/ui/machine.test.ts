@@ -147,6 +147,44 @@ describe('parts', () => {
 });
 
 describe('forms', () => {
+  test('a named target port: the plan says its number, and what listens there is asked; ports with one target are one field', () => {
+    const ports = [
+      { port: 80, name: 'http', protocol: 'TCP', targetPort: 'web' },
+      { port: 443, name: 'https', protocol: 'TCP', targetPort: 'web' },
+      { port: 9090, name: 'metrics', protocol: 'TCP', targetPort: 9090 },
+    ];
+    const typist = new Typist(dataOf({}, [service('orders', { ports })])).keys('e');
+    expect(typist.asked).toMatchObject([
+      { action: { kind: 'plan', hold: { ports: ['http', 'https', '9090'] } } },
+      { action: { kind: 'listening', ports: [9090] } },
+    ]);
+    const text = typist.text();
+    expect(text).toMatch(/80 http, 443 https → web → local port {2} +its pods say which/);
+    const { id } = typist.asked[0] as { id: number };
+    const held = [
+      { port: 80, local: 8080, protocol: 'TCP' },
+      { port: 443, local: 8080, protocol: 'TCP' },
+      { port: 9090, local: 9090, protocol: 'TCP' },
+    ] as const;
+    const plan = { service: 'orders', kind: 'exchange', ports: held, joins: false, steps: [], warnings: [] } as const;
+    typist.send({ type: 'answer', id, value: { kind: 'plan', plan } });
+    expect(typist.asked).toMatchObject([{ action: { kind: 'listening', ports: [8080, 9090] } }]);
+    expect(typist.text()).toMatch(/443 https → web → local port {2}8080/);
+    expect(typist.text()).toContain('same as: kt exchange orders --expose 8080:80,8080:443,9090');
+    typist.keys(...Array.from({ length: 4 }, () => 'backspace'), 'down', 'enter');
+    expect(typist.asked).toMatchObject([{ action: { kind: 'hold', hold: { ports: ['9090'] } } }]);
+  });
+
+  test('a named target port that the user says first stays as it was typed', () => {
+    const ports = [{ port: 80, name: null, protocol: 'TCP', targetPort: 'web' }];
+    const typist = new Typist(dataOf({}, [service('orders', { ports })])).keys('e', '9', '0');
+    const settle = typist.asked[0] as Extract<Effect, { type: 'settle' }>;
+    typist.send({ type: 'settled', id: settle.id });
+    expect(typist.asked).toMatchObject([{ action: { hold: { ports: ['90:80'] } } }, { action: { ports: [90] } }]);
+    typist.keys('backspace', 'backspace', 'enter');
+    expect(typist.text()).toContain('no port comes here');
+  });
+
   test('exchange: plan and local ports are asked at once, again when typing stops, and the answer of the last counts', () => {
     const typist = new Typist().keys('e');
     expect(typist.asked).toMatchObject([

@@ -96,6 +96,14 @@ describe('forms', () => {
     await back();
   });
 
+  test('a target port that has a name is prefilled with the number that its pods give it', async () => {
+    await pick('gateway');
+    terminal.type('e');
+    await terminal.until(/80 web → http → local port {2}8080 .*nothing listens on :8080/);
+    await terminal.until('same as: kt exchange gateway --expose 8080:80');
+    await back();
+  });
+
   test('what can not be taken says so before it is asked for', async () => {
     await pick('db');
     terminal.type('e');

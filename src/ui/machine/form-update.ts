@@ -1,7 +1,8 @@
 // What keys and answers do to the open form: fields, the plan that follows them, the start, and the end. Pure. Called by update.ts.
+import type { PlanAnswer } from '../../session/actions.ts';
 import type { ScreenData } from '../data.ts';
 import { edited, type Form } from './form.ts';
-import { actionOf, commandOf, faultOf, hasPlan, localPorts, placeForm, wishOf } from './forms.ts';
+import { actionOf, commandOf, faultOf, hasPlan, localPorts, placeForm, wishOf, withPlan } from './forms.ts';
 import type { Effect, Message, Problem, Ui, Updated } from './ui.ts';
 
 /** Opens it and asks for what it shows. */
@@ -77,12 +78,23 @@ export function answerForm(
   if (value.kind === 'places') return [{ ...withForm(ui, placeForm(value.places, data.state)), flash: null }, []];
   const form = formOf(ui);
   if (!form) return undefined;
-  if (value.kind === 'plan')
-    return [id === form.planId ? withForm(ui, { ...form, plan: value.plan, planProblem: null }) : ui, []];
+  if (value.kind === 'plan') return id === form.planId ? planned(ui, form, value.plan) : [ui, []];
   if (value.kind === 'listening')
     return [id === form.listenId ? withForm(ui, { ...form, listening: value.ports }) : ui, []];
   if (id !== form.runId || value.kind !== 'done') return undefined;
   return [{ ...ui, overlay: null, flash: { text: value.text, style: 'good' } }, []];
+}
+
+/** Local ports that came with the plan are looked at as those that were typed. */
+function planned(ui: Ui, form: Form, plan: PlanAnswer): Updated {
+  const told = withPlan(form, plan);
+  const ports = localPorts(told);
+  if (ports.join(' ') === localPorts(form).join(' ')) return [withForm(ui, told), []];
+  const listenId = ui.next;
+  return [
+    withForm({ ...ui, next: listenId + 1 }, { ...told, listenId }),
+    [{ type: 'act', id: listenId, action: { kind: 'listening', ports } }],
+  ];
 }
 
 export function refuseForm(ui: Ui, { id, problem }: Extract<Message, { type: 'refused' }>): Updated | undefined {

@@ -13,6 +13,8 @@ export type Field =
       readonly field: TextField;
       /** What it may hold: `port` also nothing. */
       readonly takes: 'port' | 'name' | 'text' | 'mark';
+      /** What --expose is told while the number is not known: the plan says it. Void once something is typed. */
+      readonly words?: readonly string[];
     }
   | { readonly type: 'toggle'; readonly id: string; readonly label: string; readonly on: boolean }
   | {
@@ -64,13 +66,13 @@ export function form(parts: Pick<Form, 'kind' | 'title' | 'subject'> & Partial<F
   };
 }
 
-export const text = (id: string, label: string, value: string, takes: 'port' | 'name' | 'text' | 'mark'): Field => ({
-  type: 'text',
-  id,
-  label,
-  field: textField(value),
-  takes,
-});
+export const text = (
+  id: string,
+  label: string,
+  value: string,
+  takes: 'port' | 'name' | 'text' | 'mark',
+  words?: readonly string[],
+): Field => ({ type: 'text', id, label, field: textField(value), takes, ...(words ? { words } : {}) });
 export const toggle = (id: string, label: string, on = false): Field => ({ type: 'toggle', id, label, on });
 
 export function valueOf(form_: Form, id: string): string {
@@ -107,7 +109,8 @@ function fieldAfter(field: Field, key: string): Field {
   if (after === field.field) return field;
   if (field.takes === 'port' && !/^\d{0,5}$/.test(after.value)) return field;
   if (field.takes === 'name' && !/^[a-z0-9.-]{0,63}$/.test(after.value)) return field;
-  return { ...field, field: after };
+  const { words: _, ...rest } = field;
+  return { ...rest, field: after };
 }
 
 /** What a field lacks, in words; undefined: nothing. */

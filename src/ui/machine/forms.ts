@@ -1,8 +1,8 @@
 // Which forms there are: how each begins, the action that it asks for, and the command that would do the same. Pure.
-import type { Action, HoldWish, PlacesAnswer } from '../../session/actions.ts';
+import type { Action, HoldWish, PlacesAnswer, PlanAnswer } from '../../session/actions.ts';
 import type { SessionState } from '../../session/state.ts';
 import type { ServiceRow } from '../views/services.model.ts';
-import { type Form, fault, form, isOn, text, toggle, valueOf } from './form.ts';
+import { type Field, type Form, fault, form, isOn, text, toggle, valueOf } from './form.ts';
 
 type HoldKind = HoldWish['kind'];
 
@@ -12,18 +12,50 @@ const ABOUT: Readonly<Record<HoldKind, readonly string[]>> = {
   preview: ['A new Service whose requests come to this laptop; nothing that is there changes.'],
 };
 
-/** `portOf` of a Service: the local port that kt would take where the user says none. */
-const localOf = ({ port, targetPort }: ServiceRow['line']['ports'][number]): string =>
-  String(typeof targetPort === 'number' ? targetPort : port);
+type Port = ServiceRow['line']['ports'][number];
 
-/** Fields of the ports are `port:80`; empty: the port does not come here. */
+/** Ports with one target port come to one local port: the agent can't tell them apart. `port:80,443`; empty: they do not come here. */
+function portField(ports: readonly Port[], targetPort: number | string): Field {
+  const names = ports.map(({ port, name }) => `${port}${name === null ? '' : ` ${name}`}`);
+  const label = `${names.join(', ')} → ${targetPort} → local port`;
+  const id = `port:${ports.map(({ port }) => port).join(',')}`;
+  if (typeof targetPort === 'number') return text(id, label, String(targetPort), 'port');
+  // Its pods say the number, and the plan asks them.
+  const words = ports.map(({ name }) => name ?? targetPort);
+  return text(id, label, '', 'port', words);
+}
+
+/** The form with the numbers that only the plan knew. */
+export function withPlan(form_: Form, plan: PlanAnswer): Form {
+  const fields = form_.fields.map((field) => {
+    if (field.type !== 'text' || field.words === undefined) return field;
+    const [first] = remotesOf(field);
+    const local = plan.ports.find(({ port }) => String(port) === first)?.local;
+    return local === undefined ? field : text(field.id, field.label, String(local), field.takes);
+  });
+  return { ...form_, fields, plan, planProblem: null };
+}
+
+const isPort = ({ id }: Field): boolean => id.startsWith('port:');
+const remotesOf = ({ id }: Field): string[] => id.slice('port:'.length).split(',');
+
+/** As --expose takes them; none where nothing is written. */
+function exposed(form_: Form, field: Field): readonly string[] {
+  if (field.type === 'text' && field.words !== undefined) return field.words;
+  const local = valueOf(form_, field.id);
+  return local === '' ? [] : remotesOf(field).map((remote) => pair(remote, local));
+}
+
 export function holdForm(kind: 'exchange' | 'mesh', { line: one, held }: ServiceRow, state: SessionState): Form {
   const others = one.by.filter(({ user, host }) => !(user === state.user && host === state.host));
   const tcp = one.ports.filter(({ protocol }) => protocol === 'TCP');
-  const ports = (tcp.length > 0 ? tcp : one.ports).map((port) => {
-    const label = `${port.port}${port.name === null ? '' : ` ${port.name}`} → ${port.targetPort} → local port`;
-    return text(`port:${port.port}`, label, localOf(port), 'port');
-  });
+  const taken = tcp.length > 0 ? tcp : one.ports;
+  const ports = [...new Set(taken.map(({ targetPort }) => targetPort))].map((target) =>
+    portField(
+      taken.filter(({ targetPort }) => targetPort === target),
+      target,
+    ),
+  );
   const names = others.map(({ user, host }) => `${user}${host === null ? '' : `@${host}`}`).join(', ');
   return form({
     kind,
@@ -66,7 +98,7 @@ export function previewForm(row: ServiceRow | undefined, state: SessionState): F
         'name',
       ),
       text('remote', 'its port', port ? String(port.port) : '80', 'port'),
-      text('local', 'local port', port ? localOf(port) : '8080', 'port'),
+      text('local', 'local port', typeof port?.targetPort === 'number' ? String(port.targetPort) : '8080', 'port'),
       toggle('skip', 'nothing listens yet: callers are refused until something does'),
     ],
   });
@@ -160,11 +192,7 @@ export function wishOf(form_: Form): HoldWish {
   const ports =
     kind === 'preview'
       ? [pair(valueOf(form_, 'remote'), valueOf(form_, 'local'))]
-      : form_.fields
-          .filter(({ id }) => id.startsWith('port:'))
-          .map(({ id }) => [id.slice('port:'.length), valueOf(form_, id)] as const)
-          .filter(([, local]) => local !== '')
-          .map(([remote, local]) => pair(remote, local));
+      : form_.fields.filter(isPort).flatMap((field) => exposed(form_, field));
   return {
     kind,
     service: kind === 'preview' ? valueOf(form_, 'name') : form_.subject,

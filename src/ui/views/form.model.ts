@@ -59,6 +59,7 @@ export function written({ value, cursor }: TextField, focused: boolean): Span[] 
 
 function portNote(field: Extract<Field, { type: 'text' }>, { listening }: Form): Span[] {
   if (field.takes !== 'port' || field.id === 'remote') return [];
+  if (field.words !== undefined) return [span('its pods say which', 'dim')];
   const port = Number(field.field.value);
   if (field.field.value === '') return [span('does not come here', 'dim')];
   if (listening === null) return [];
