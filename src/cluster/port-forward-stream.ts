@@ -32,6 +32,9 @@ export interface PortForwardOptions {
   readonly framing: Framing;
 }
 
+/** Milliseconds in which the reason comes behind the end of the data: the runtime sends both in the same moment, in either order. */
+const REASON_MS = 100;
+
 type Done = (error?: Error | null) => void;
 
 export class PortForwardStream extends Duplex implements Lender {
@@ -44,6 +47,8 @@ export class PortForwardStream extends Duplex implements Lender {
   #paused = false;
   #waiting: Done | undefined;
   #linger: NodeJS.Timeout | undefined;
+  /** The data has ended; why may still come. */
+  #reason: NodeJS.Timeout | undefined;
   #borrower: Borrower | undefined;
 
   constructor(socket: Duplex, head: Buffer, { name, mask, framing }: PortForwardOptions) {
@@ -56,7 +61,11 @@ export class PortForwardStream extends Duplex implements Lender {
       errorText: (bytes) => {
         if (this.#errorText.length < ERROR_MAX_BYTES) this.#errorText += bytes.toString('utf8');
       },
-      end: (reset) => this.#ended(reset ? CLOSE_CODE.abnormal : CLOSE_CODE.normal, '', undefined),
+      end: (reset) => {
+        if (reset) this.#ended(CLOSE_CODE.abnormal, '', undefined);
+        else if (this.#errorText !== '') this.#ended(CLOSE_CODE.normal, '', undefined);
+        else this.#reason ??= setTimeout(() => this.#ended(CLOSE_CODE.normal, '', undefined), REASON_MS);
+      },
       reply: (message) => void this.#connection.send([message], message.length),
       violation: (message) =>
         void this.destroy(new KtError('LINK_PROTOCOL', `the port-forward to ${name} got ${message}`)),
@@ -119,6 +128,7 @@ export class PortForwardStream extends Duplex implements Lender {
 
   override _destroy(error: Error | null, done: Done): void {
     clearTimeout(this.#linger);
+    clearTimeout(this.#reason);
     // An orderly end says goodbye, so that the runtime need not log a broken connection.
     if (error) this.#connection.destroy();
     else this.#connection.close(CLOSE_CODE.normal);
@@ -168,9 +178,11 @@ export class PortForwardStream extends Duplex implements Lender {
     if (this.destroyed) return;
     if (this.#linger) this.#restartLinger();
     if (this.#borrower) return this.#borrower.take(bytes);
-    if (this.push(this.#connection.lends ? Buffer.from(bytes) : bytes)) return;
+    // Bytes that came with the answer to the handshake are given out while the connection is being made.
+    const connection = this.#connection as WebSocketConnection | BareConnection | undefined;
+    if (this.push(connection?.lends === false ? bytes : Buffer.from(bytes))) return;
     this.#paused = true;
-    this.#connection.pause();
+    connection?.pause();
   }
 
   #restartLinger(): void {
@@ -181,6 +193,7 @@ export class PortForwardStream extends Duplex implements Lender {
 
   #ended(code: number, reason: string, error: Error | undefined): void {
     clearTimeout(this.#linger);
+    clearTimeout(this.#reason);
     if (this.destroyed) return;
     if (this.#errorText !== '') this.destroy(portForwardError(this.#errorText, this.#name));
     else if (code === CLOSE_CODE.normal) this.#close();

@@ -2,10 +2,12 @@
 // The real one is in test/e2e/cluster-access.test.ts.
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
+import { Duplex } from 'node:stream';
 import * as fc from 'fast-check';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { WebSocket } from 'ws';
+import { ChannelFraming } from '../../src/cluster/channel-framing.codec.ts';
+import { PortForwardStream } from '../../src/cluster/port-forward-stream.ts';
 import { openPortForward } from '../../src/cluster/upgrade.ts';
 import { AT, cluster, data, error, open, type Runtime } from './support/runtime.ts';
 
@@ -271,4 +273,14 @@ describe('ends', () => {
     const stream = await openPortForward(api, AT);
     expect((await once(stream, 'error'))[0]).toMatchObject({ code: 'LINK_PROTOCOL' });
   });
+});
+
+test('bytes that came with the answer to the handshake are the first ones', async () => {
+  const frame = (...bytes: number[]): Buffer => Buffer.from([0x82, bytes.length, ...bytes]);
+  const head = Buffer.concat([frame(0, 0x90, 0x1f), frame(1, 0x90, 0x1f), frame(0, ...Buffer.from('220 hello'))]);
+  const socket = new Duplex({ read: () => undefined, write: (_, __, done) => done() });
+  const stream = new PortForwardStream(socket, head, { name: 'shop/x:1', mask: 'zero', framing: new ChannelFraming() });
+  const [first] = (await once(stream, 'data')) as [Buffer];
+  expect(first.toString()).toBe('220 hello');
+  stream.destroy();
 });

@@ -103,7 +103,7 @@ export function transportCompliance(
     });
 
     test('a pod that does not read stops the writer', async () => {
-      const stream = await open('sink');
+      const [stream, probe] = await Promise.all([open('sink'), open('echo')]);
       stream.on('error', () => undefined);
       let sent = 0;
       // The write that is never finished: no drain comes while everything on the way is full.
@@ -112,17 +112,21 @@ export function transportCompliance(
         sent += CHUNK.length;
         expect(sent).toBeLessThan(STUCK_MAX);
         if (more) continue;
-        const drained = await Promise.race([once(stream, 'drain').then(() => true), quiet(open)]);
+        const asked = quiet(probe);
+        const drained = await Promise.race([once(stream, 'drain').then(() => true), asked]);
+        await asked;
         if (!drained) break;
       }
       expect(stream.writableLength).toBeLessThan(4 * 1024 * 1024);
       stream.destroy();
+      probe.destroy();
     });
 
     test('a reader that does not read stops the pod', async () => {
-      const stream = await open('flood');
+      const [stream, probe] = await Promise.all([open('flood'), open('echo')]);
       await once(stream, 'readable');
-      await quiet(open);
+      await quiet(probe);
+      probe.destroy();
       expect(stream.readableLength).toBeLessThan(8 * 1024 * 1024);
       stream.destroy();
     });
@@ -162,13 +166,11 @@ export function transportCompliance(
   });
 }
 
-/** Some round trips on a connection of their own to the same pod. False, for a race that something else should not win. */
-async function quiet(open: TransportFixture['open']): Promise<boolean> {
-  const stream = await open('echo');
+/** Some round trips on another connection to the same pod. False, for a race that something else should not win. */
+async function quiet(probe: Duplex): Promise<boolean> {
   for (let turn = 0; turn < ROUND_TRIPS; turn += 1) {
-    stream.write('x');
-    await once(stream, 'data');
+    probe.write('x');
+    await once(probe, 'data');
   }
-  stream.destroy();
   return false;
 }
