@@ -56,7 +56,13 @@ async function served(
   const port = await freePort();
   const flags = ['--env-from', 'deploy/orders', '--exchange', `${NAME}:${port}:80`];
   const line = ktRunWith(laptop, flags, ...command(port));
-  const app = startDialogue(line, { uid: UID, gid: UID, cwd, env: laptop.env('dev', { ...env, PORT: String(port) }) });
+  const app = startDialogue(line, {
+    uid: UID,
+    gid: UID,
+    cwd,
+    detached: true,
+    env: laptop.env('dev', { ...env, PORT: String(port) }),
+  });
   const limit = Date.now() + START_MS;
   for (;;) {
     const asked = await execute('curl', ['-sS', '--max-time', '20', `http://127.0.0.1:${port}${path}`]);
@@ -69,7 +75,8 @@ async function served(
 
 async function calledBack({ app }: { app: Dialogue }): Promise<void> {
   expect(await fromCluster()).toContain('the laptop');
-  app.child.kill('SIGTERM');
+  // The whole group, as a terminal and an IDE do: npm passes no signal to what it has started.
+  process.kill(-(app.child.pid ?? 0), 'SIGTERM');
   await app.end();
   expect(await fromCluster()).toContain('"service":"stock"');
 }
@@ -78,20 +85,15 @@ const ANSWERS = { gateway: 'gateway', next: 'stock', orders: 'orders' };
 
 test('FastAPI, by gunicorn with uvicorn workers', { timeout: 240_000 }, async () => {
   const folder = await fixture(laptop, 'fastapi-app');
-  await must('python3', ['-m', 'venv', join(folder, 'venv')]);
-  await must(join(folder, 'venv/bin/pip'), [
-    'install',
-    '-q',
-    '--disable-pip-version-check',
-    '-r',
-    join(folder, 'requirements.txt'),
-  ]);
+  // Beside the application and not in a virtual environment: the user's Python is the system's, whoever runs the tests.
+  const pip = ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', '--target', join(folder, 'lib')];
+  await must('python3', [...pip, '-r', join(folder, 'requirements.txt')]);
   await asUser(folder);
   const workers = ['-k', 'uvicorn.workers.UvicornWorker', '-w', '2', 'main:app'];
   const running = await served(
     folder,
-    {},
-    (port) => ['venv/bin/gunicorn', '-b', `127.0.0.1:${port}`, ...workers],
+    { PYTHONPATH: 'lib' },
+    (port) => ['python3', '-m', 'gunicorn', '-b', `127.0.0.1:${port}`, ...workers],
     '/check',
   );
   expect(JSON.parse(running.answer), running.app.stderr()).toEqual(ANSWERS);
