@@ -1,5 +1,7 @@
 // The tools that are compared, as processes, and the measuring client.
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
 import { end, KT, waitFor } from '../support/processes.mjs';
 
 /** `kt connect`; ways by SOCKS5 and by the HTTP proxy. */
@@ -37,15 +39,16 @@ export async function startKubectl(kubeconfig, host, port) {
   };
 }
 
-/** Runs the measuring client; under the Node shim where `shim` is set. */
-export function measure(way, task, settings, { shim = false, kubeconfig } = {}) {
+/**
+ * Runs the measuring client; under the Node shim where `shim` is set. Not synchronously: kubectl says a line for each connection, and stops where
+ * nobody reads them.
+ */
+export async function measure(way, task, settings, { shim = false, kubeconfig } = {}) {
   const client = [new URL('client.mjs', import.meta.url).pathname, JSON.stringify({ way, task, ...settings })];
   const [file, ...args] = shim ? [...KT, 'run', '--', KT[0], ...client] : [KT[0], ...client];
   const env = { ...process.env, KUBECONFIG: kubeconfig ?? process.env.KUBECONFIG };
-  return JSON.parse(
-    execFileSync(file, args, { encoding: 'utf8', env, timeout: 45_000, stdio: ['ignore', 'pipe', 'inherit'] })
-      .trim()
-      .split('\n')
-      .at(-1),
-  );
+  const child = spawn(file, args, { env, timeout: 45_000, stdio: ['ignore', 'pipe', 'inherit'] });
+  const [said, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+  if (code !== 0) throw new Error(`${task} ended with ${code ?? 'the time'}`);
+  return JSON.parse(said.trim().split('\n').at(-1));
 }

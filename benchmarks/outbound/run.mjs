@@ -84,8 +84,6 @@ const FAR_TASKS = {
 };
 
 const results = {};
-/** What had to be measured with less than the row says. */
-const fewer = new Set();
 const note = (row, column, value) => {
   results[row] ??= {};
   results[row][column] ??= [];
@@ -94,24 +92,18 @@ const note = (row, column, value) => {
 const figure = (row, result) => result.mibPerSecond ?? (/p50/.test(row) ? result.p50 : result.perSecond);
 
 /**
- * One measurement. A tool that hangs gets a fresh start and another try; where many connections at once are what it can't do, also with fewer
- * of them, and the table says how many. Undefined: none of that helped.
+ * One measurement. A tool that hangs gets a fresh start and another try. Undefined: that did not help.
  */
 async function attempt(contender, row, task, settings, kubeconfig) {
   const { column, shim } = contender;
-  const tries = settings.workers
-    ? [settings, settings, { ...settings, workers: 8 }, { ...settings, workers: 2 }]
-    : [settings, settings];
-  for (const [index, one] of tries.entries()) {
+  for (let index = 0; index < 2; index += 1) {
     if (index > 0) {
       note('hung, and was started again (times)', column, 1);
       await contender.restart?.();
     }
     const before = cpuSeconds(contender.tool.pid);
     try {
-      const result = measure(contender.way(), task, one, { shim, kubeconfig });
-      if (one.workers !== settings.workers)
-        fewer.add(`${row} · ${column}: with ${one.workers} at once, because it hung with more`);
+      const result = await measure(contender.way(), task, settings, { shim, kubeconfig });
       return { result, cpu: cpuSeconds(contender.tool.pid) - before };
     } catch (error) {
       process.stderr.write(`${row} · ${column}: ${error.message.split('\n')[0]}\n`);
@@ -161,7 +153,7 @@ async function startUp(kubeconfig, row) {
     ['kt socks', startKt],
   ]) {
     const tool = await start(kubeconfig, NAME, PORT);
-    measure(Object.values(tool.ways)[0], 'first', {});
+    await measure(Object.values(tool.ways)[0], 'first', {});
     note(row, column, (performance.now() - tool.started) / 1000);
     await tool.stop();
   }
@@ -171,7 +163,7 @@ async function near() {
   for (let index = 0; index < rounds; index += 1) await startUp(KUBECONFIG, 'start to first answer (s)');
   const kt = await startKt(KUBECONFIG, NAME, PORT);
   const tunnel = await startKubectl(KUBECONFIG, NAME, PORT);
-  measure(kt.ways.socks, 'latency', { count: 10 });
+  await measure(kt.ways.socks, 'latency', { count: 10 });
   await new Promise((resolve) => setTimeout(resolve, 3000));
   note('memory idle (MiB)', 'kubectl', memory(tunnel.pid).now);
   note('memory idle (MiB)', 'kt socks', memory(kt.pid).now);
@@ -219,4 +211,3 @@ try {
 mkdirSync(new URL('../results/', import.meta.url), { recursive: true });
 writeFileSync(new URL('../results/outbound.json', import.meta.url), `${JSON.stringify(results, null, 1)}\n`);
 printTable(results, FAR);
-for (const line of fewer) console.log(line);
