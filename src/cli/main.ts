@@ -19,7 +19,11 @@ async function main(argv: readonly string[]): Promise<number> {
     return 2;
   }
   nodeModule.enableCompileCache();
-  const { run } = await import('./parse.ts');
+  const { declareCommands, run } = await import('./parse.ts');
+  if (argv[0] === '__complete') {
+    const { complete } = await import('./completion/complete.ts');
+    return complete(argv.slice(1), (yargs) => declareCommands(yargs, () => async () => undefined));
+  }
   return run(argv, __KT_VERSION__);
 }
 

@@ -1,9 +1,10 @@
 // The grammar of the command line: which commands there are and what each takes. Commands are loaded when they run, so that
 // `kt status` does not pay for what `kt connect` needs. Called by main.ts.
-import yargs from 'yargs';
+import type { Argv } from 'yargs';
 import { KtError } from '../errors.ts';
 import { withBirdseyeOptions } from './birdseye-options.ts';
 import { withCleanOptions, withRecoverOptions } from './care-options.ts';
+import { SHELLS } from './completion/scripts.ts';
 import { withDoctorOptions } from './doctor-options.ts';
 import { withForwardOptions } from './forward-options.ts';
 import { withHoldOptions, withMeshOptions, withPreviewOptions, withRunOptions } from './hold-options.ts';
@@ -24,6 +25,8 @@ export async function run(given: readonly string[], version: string): Promise<nu
     const command = await load();
     code = await command(args, version);
   };
+  // Loaded here: the completion needs the declarations only.
+  const { default: yargs } = await import('yargs');
   const parser = yargs([...argv])
     .scriptName('kt')
     .usage('$0 COMMAND\n\nRun one service on your laptop as if it were in the Kubernetes cluster.')
@@ -32,10 +35,32 @@ export async function run(given: readonly string[], version: string): Promise<nu
     .alias('version', 'v')
     .help('help')
     .alias('help', 'h')
-    .options(GLOBAL_OPTIONS)
     .wrap(Math.min(110, process.stdout.columns ?? 100))
     // What `run` starts has options of its own; for every other command an unknown option is a mistake.
-    .parserConfiguration({ 'populate--': true, 'unknown-options-as-args': argv[0] === 'run' })
+    .parserConfiguration({ 'populate--': true, 'unknown-options-as-args': argv[0] === 'run' });
+  declareCommands(parser, start)
+    .demandCommand(1, 'Name a command; `kt --help` lists them.')
+    .strictCommands()
+    .strictOptions(argv[0] !== 'run')
+    .recommendCommands()
+    .exitProcess(false)
+    .fail((message, error) => {
+      if (error) throw error;
+      throw new KtError('USAGE', message.replaceAll('\n', '. '), {
+        hint: '`kt --help` and `kt COMMAND --help` show what there is',
+      });
+    });
+  await parser.parseAsync();
+  return code;
+}
+
+/** How a command is loaded when it is chosen. */
+type Start = (load: () => Promise<Command>) => (args: Arguments) => Promise<void>;
+
+/** Declares the common flags and every command with its own: also what the completion offers. */
+export function declareCommands(yargs: Argv, start: Start): Argv {
+  const parser = yargs
+    .options(GLOBAL_OPTIONS)
     .command(
       'connect',
       'Open the cluster to this laptop: SOCKS5 and HTTP proxy, DNS',
@@ -160,19 +185,13 @@ export async function run(given: readonly string[], version: string): Promise<nu
       (y) => y.option('once', { type: 'boolean', default: false, describe: 'show the answers and end' }),
       start(async () => (await import('./commands/demo.ts')).demo),
     )
-    .demandCommand(1, 'Name a command; `kt --help` lists them.')
-    .strictCommands()
-    .strictOptions(argv[0] !== 'run')
-    .recommendCommands()
-    .exitProcess(false)
-    .fail((message, error) => {
-      if (error) throw error;
-      throw new KtError('USAGE', message.replaceAll('\n', '. '), {
-        hint: '`kt --help` and `kt COMMAND --help` show what there is',
-      });
-    });
-  await parser.parseAsync();
-  return code;
+    .command(
+      'completion <shell>',
+      'Print the script that completes commands, flags and live names: source <(kt completion bash)',
+      (y) => y.positional('shell', { choices: SHELLS, demandOption: true }),
+      start(async () => (await import('./commands/completion.ts')).completion),
+    );
+  return parser;
 }
 
 /** No command, and a terminal at both ends: the screen is what is wanted. */

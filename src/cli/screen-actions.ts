@@ -1,6 +1,8 @@
 // What only the screen asks a session for: the doctor's findings, where it could go instead, what programs in it have in their environment.
 // Called by commands/connect.ts. The actions of the modes are modes/session-actions.ts.
+
 import { listContexts } from '../cluster/config.ts';
+import { namespacesPath } from '../cluster/paths.ts';
 import type { ClusterApi } from '../cluster/rest.ts';
 import { diagnose } from '../modes/doctor/doctor.ts';
 import { environmentOf } from '../modes/run.ts';
@@ -35,7 +37,7 @@ export function takeScreenActions(board: Board, session: Session, wanted: Sessio
 
 async function namespaces(api: ClusterApi): Promise<string[] | null> {
   try {
-    const list = await api.request<{ items: { metadata: { name: string } }[] }>('GET', '/api/v1/namespaces', {
+    const list = await api.request<{ items: { metadata: { name: string } }[] }>('GET', namespacesPath, {
       timeoutMs: LIST_MS,
     });
     return list.items.map(({ metadata }) => metadata.name);

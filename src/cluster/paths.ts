@@ -6,6 +6,7 @@ const inGroup = (group: string, namespace: string): string =>
 const named = (collection: string, name: string | undefined): string =>
   name === undefined ? collection : `${collection}/${encodeURIComponent(name)}`;
 
+export const namespacesPath = '/api/v1/namespaces';
 /** Without a name: all of them. */
 export const servicePath = (namespace: string, name?: string): string => named(`${core(namespace)}/services`, name);
 export const podPath = (namespace: string, name?: string): string => named(`${core(namespace)}/pods`, name);

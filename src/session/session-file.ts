@@ -11,11 +11,11 @@ import { controlFolder } from './control-paths.ts';
 /** The same for every session of this context and namespace, so that the next one is found where this one was. */
 export function sessionFilePath(context: string, namespace: string): string {
   const name = createHash('sha256').update(`${context}\n${namespace}`).digest('hex').slice(0, 16);
-  return join(folder(), `${name}.session`);
+  return join(runtimeFolder(), `${name}.session`);
 }
 
-/** On Windows the control sockets are in no folder. */
-function folder(): string {
+/** Where kt keeps files of the user alone. On Windows the control sockets are in no folder. */
+export function runtimeFolder(): string {
   if (process.platform !== 'win32') return controlFolder();
   const own = join(process.env['LOCALAPPDATA'] ?? tmpdir(), 'kt');
   mkdirSync(own, { recursive: true });

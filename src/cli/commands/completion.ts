@@ -1,0 +1,8 @@
+// `kt completion SHELL`: prints the script that makes a shell complete kt's commands, flags and live names.
+import { completionScript, type Shell } from '../completion/scripts.ts';
+import type { Arguments } from '../options.ts';
+
+export async function completion(args: Arguments): Promise<number> {
+  console.log(completionScript(args['shell'] as Shell));
+  return 0;
+}
