@@ -1,10 +1,14 @@
 // A real terminal for tests of the screen: a pty, and a buffer that understands what is written to it. Waits for what is seen, never for
 // time. Also used by the pictures of the docs and by benchmarks/ui.
+import { readSync } from 'node:fs';
 import { type IPty, spawn } from '@lydell/node-pty';
 import xterm from '@xterm/headless';
 
 /** Milliseconds for anything that should be seen soon; a hang must end the test, not the run. */
 const LIMIT_MS = 12_000;
+
+/** Milliseconds between two takes of a terminal that is slow. */
+const SLOW_TICK_MS = 10;
 
 export interface TerminalOptions {
   readonly cols?: number;
@@ -23,6 +27,7 @@ export class Terminal {
   readonly #pty: IPty;
   readonly #waiting = new Set<() => void>();
   #gone = false;
+  #slow: NodeJS.Timeout | undefined;
 
   constructor(file: string, args: readonly string[], options: TerminalOptions = {}) {
     const { cols = 80, rows = 24 } = options;
@@ -106,7 +111,36 @@ export class Terminal {
     });
   }
 
+  /**
+   * From now on it takes at most `bytes` each tick, as over a slow line, and `tick` says what happens meanwhile. Not on Windows. Returns the
+   * function that makes it fast again.
+   */
+  slowDown(bytes: number, tick: () => void = () => undefined): () => void {
+    const { fd } = this.#pty as IPty & { readonly fd: number };
+    const taken = Buffer.alloc(bytes);
+    this.#pty.pause();
+    const timer = setInterval(() => {
+      if (this.#gone) return clearInterval(timer);
+      tick();
+      try {
+        const count = readSync(fd, taken);
+        this.written += count;
+        this.screen.write(Uint8Array.from(taken.subarray(0, count)), () => this.#look());
+      } catch (error) {
+        // Nothing to take yet (EAGAIN), or never again: `exited` tells that.
+        if (!/EAGAIN|EIO|EBADF/.test(String(error))) throw error;
+      }
+      return undefined;
+    }, SLOW_TICK_MS);
+    this.#slow = timer;
+    return () => {
+      clearInterval(timer);
+      if (!this.#gone) this.#pty.resume();
+    };
+  }
+
   kill(signal = 'SIGKILL'): void {
+    clearInterval(this.#slow);
     if (!this.#gone) this.#pty.kill(signal);
   }
 
