@@ -12,6 +12,11 @@ const OUT = 'build';
 const windows = process.platform === 'win32';
 const own = `${windows ? 'win' : process.platform}-${process.arch}`;
 const platforms = process.argv.slice(2).length > 0 ? process.argv.slice(2) : [own];
+// What kt unpacks is this executable with one byte changed: macOS wants a signature of its own for that.
+if (platforms.some((one) => !/^(linux|win)-(x64|arm64)$/.test(one)))
+  throw new Error(
+    'executables are made for linux-x64, linux-arm64, win-x64 and win-arm64; elsewhere install the tarball',
+  );
 const { version, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
 if (process.version !== `v${devDependencies.node}`)
   throw new Error(`run it by the pinned Node ${devDependencies.node}, this is ${process.version}`);
@@ -46,7 +51,7 @@ function blob(folder) {
 /** A Node for that platform, of the version that runs this. */
 function nodeFor(platform, folder) {
   if (platform === own) return readFileSync(process.execPath);
-  const name = `node-${platform === 'darwin-arm64' ? 'bin-darwin-arm64' : platform}`;
+  const name = `node-${platform}`;
   const [{ filename }] = JSON.parse(
     npm(['pack', '--json', '--pack-destination', folder, `${name}@${devDependencies.node}`]),
   );
@@ -84,7 +89,6 @@ try {
     writeFileSync(file, nodeFor(platform, folder));
     await postject.inject(file, 'NODE_SEA_BLOB', program, {
       sentinelFuse: ['NODE_SEA_FUSE', 'fce680ab2cc467b6e072b8b5df1996b2'].join('_'),
-      ...(platform.startsWith('darwin') ? { machoSegmentName: 'NODE_SEA' } : {}),
     });
     chmodSync(file, 0o755);
     const bytes = readFileSync(file);
