@@ -1,17 +1,22 @@
 // Makes single executables from dist/ by Node's SEA build: `npm run executables -- [linux-x64 linux-arm64 win-x64 …]`, by default for this
-// platform. Into build/: the executables, SHA256SUMS, and an SBOM (CycloneDX) of what is in them. Needs a fresh dist/ and the pinned Node.
+// platform. Into build/ (`--out FOLDER`): the executables, SHA256SUMS, and an SBOM (CycloneDX) of what is in them. Needs a fresh dist/ and the pinned Node.
 // Its Node for another platform comes from npm's package node-PLATFORM, of the same version.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { parseArgs } from 'node:util';
 import postject from 'postject';
 
-const OUT = 'build';
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { out: { type: 'string', default: 'build' } },
+});
+const OUT = values.out;
 const windows = process.platform === 'win32';
 const own = `${windows ? 'win' : process.platform}-${process.arch}`;
-const platforms = process.argv.slice(2).length > 0 ? process.argv.slice(2) : [own];
+const platforms = positionals.length > 0 ? positionals : [own];
 // What kt unpacks is this executable with one byte changed: macOS wants a signature of its own for that.
 if (platforms.some((one) => !/^(linux|win)-(x64|arm64)$/.test(one)))
   throw new Error(

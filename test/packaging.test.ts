@@ -145,26 +145,30 @@ describe('the single executable', () => {
   const settings = (): NodeJS.ProcessEnv => ({ PATH: '/usr/bin:/bin', XDG_CACHE_HOME: join(home, 'project', 'cache') });
 
   beforeAll(() => {
-    execFileSync(process.execPath, ['scripts/sea.mjs'], { stdio: ['ignore', 'ignore', 'inherit'] });
-    const name = readdirSync('build').find((one) => /^kt-.*-(linux|darwin|win)-/.test(one)) ?? '';
+    execFileSync(process.execPath, ['scripts/sea.mjs', '--out', join(home, 'build')], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    const name = readdirSync(join(home, 'build')).find((one) => /^kt-.*-(linux|darwin|win)-/.test(one)) ?? '';
     executable = join(home, 'kt');
-    copyFileSync(join('build', name), executable);
+    copyFileSync(join(home, 'build', name), executable);
     chmodSync(executable, 0o755);
   });
 
   test('comes with checksums, and an SBOM that lists the bundled libraries', () => {
-    const lines = readFileSync(join('build', 'SHA256SUMS'), 'utf8').trim().split('\n');
+    const lines = readFileSync(join(home, 'build', 'SHA256SUMS'), 'utf8')
+      .trim()
+      .split('\n');
     expect(lines).toHaveLength(2);
     for (const line of lines) {
       const [sum = '', name = ''] = line.split('  ');
       expect(
         createHash('sha256')
-          .update(readFileSync(join('build', name)))
+          .update(readFileSync(join(home, 'build', name)))
           .digest('hex'),
       ).toBe(sum);
     }
-    const file = readdirSync('build').find((one) => one.endsWith('.cdx.json')) ?? '';
-    const sbom = JSON.parse(readFileSync(join('build', file), 'utf8')) as {
+    const file = readdirSync(join(home, 'build')).find((one) => one.endsWith('.cdx.json')) ?? '';
+    const sbom = JSON.parse(readFileSync(join(home, 'build', file), 'utf8')) as {
       bomFormat: string;
       components: { name: string; version: string }[];
     };
