@@ -31,6 +31,10 @@ async function run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promis
 }
 
 const recover = (...args: string[]): Promise<string> => run(['recover', NAME, ...args]);
+/** Another kt in the namespace may do it in passing at the same moment: then only the rest is left to say. The state is what counts. */
+const GIVEN_BACK = new RegExp(
+  `^${NAME}( is given back to its original pods|: what an unfinished take-over left is removed)\n$`,
+);
 const killAgent = (): Promise<string> => kubectl(['delete', 'deployment', `${NAME}-kt-ingress`, '--wait=true']);
 
 describe('recover', { timeout: 120_000 }, () => {
@@ -57,7 +61,7 @@ describe('recover', { timeout: 120_000 }, () => {
     await bench.shop.expectUntouched();
     await vanish(await hold('exchange', NAME));
     await killAgent();
-    expect(await recover()).toBe(`${NAME} is given back to its original pods\n`);
+    expect(await recover()).toMatch(GIVEN_BACK);
   });
 
   test('R1: a holder that is alive hears of --force, and does not take the Service again', async () => {
@@ -72,7 +76,7 @@ describe('recover', { timeout: 120_000 }, () => {
   test('R1: mesh auto', async () => {
     await vanish(await hold('mesh', NAME, '--versionMark', 'anna'));
     await killAgent();
-    expect(await recover()).toBe(`${NAME} is given back to its original pods\n`);
+    expect(await recover()).toMatch(GIVEN_BACK);
   });
 
   test('R1: mesh manual', async () => {
