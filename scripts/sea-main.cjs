@@ -67,6 +67,12 @@ function unpacked() {
 
 function main() {
   const { node, entry } = unpacked();
+  try {
+    fs.accessSync(node, fs.constants.X_OK);
+  } catch {
+    // A folder mounted noexec: execve would only abort.
+    throw new Error(`${path.dirname(node)} must not run programs\n    set XDG_CACHE_HOME to a folder that may`);
+  }
   const args = [entry, ...process.argv.slice(2)];
   if (process.execve) process.execve(node, [node, ...args], process.env);
   // Windows: Ctrl-C reaches both; the child decides what it means.

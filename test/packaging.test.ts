@@ -193,6 +193,16 @@ describe('the single executable', () => {
     );
   });
 
+  test('says what to do where the folder must not run programs', async () => {
+    const cache = join(home, 'project', 'cache', 'kt');
+    const node = join(cache, readdirSync(cache)[0] ?? '', 'node');
+    chmodSync(node, 0o600);
+    const refused = await asUser(executable, ['--version'], settings());
+    chmodSync(node, 0o700);
+    expect(refused.code).toBe(1);
+    expect(refused.text).toContain('must not run programs\n    set XDG_CACHE_HOME');
+  });
+
   test('runs kt demo --once, and gives its exit code', { timeout: DEMO_MS }, async () => {
     const demo = await asUser(executable, ['demo', '--once'], settings());
     expect(demo.code, demo.text).toBe(0);
