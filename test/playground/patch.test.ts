@@ -2,6 +2,9 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { jsonPatch, mergePatch, strategicMergePatch } from '../../src/playground/api/patch.ts';
 
+/** Patches without the one field that is refused (below). */
+const acceptedPatch = fc.jsonValue().filter((patch) => !JSON.stringify(patch).includes('"__proto__":'));
+
 describe('JSON merge patch', () => {
   // RFC 7396, appendix A: original, patch, result.
   test.each([
@@ -30,7 +33,7 @@ describe('JSON merge patch', () => {
 
   test('applied twice it changes nothing more, and never the target', () => {
     fc.assert(
-      fc.property(fc.jsonValue(), fc.jsonValue(), (target, patch) => {
+      fc.property(fc.jsonValue(), acceptedPatch, (target, patch) => {
         const before = JSON.stringify(target);
         const once = mergePatch(target, patch);
         expect(mergePatch(once, patch)).toEqual(once);
