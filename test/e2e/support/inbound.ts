@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 import { execute, kubectl } from './kt.ts';
 
 const KUBECONFIGS = process.env['KT_E2E_KUBECONFIGS'] ?? '/var/lib/kcluster/kubeconfigs';
@@ -103,6 +103,11 @@ export class TestShop {
   static async deploy(name: string, program?: ShopProgram): Promise<TestShop> {
     await removeShop(name);
     await deployShop(name, 'shop', program);
+    // Ready pods are one thing, rules of kube-proxy that lead to them another: callers that count failures start when both are there.
+    await vi.waitFor(async () => expect((await askFromPod(`http://${name}/`))['error'] ?? '').toBe(''), {
+      timeout: LIMIT_MS,
+      interval: 200,
+    });
     return new TestShop(name, await snapshot(name));
   }
 
