@@ -2,7 +2,7 @@
 // Prints a table with ratios and the targets, and writes results/outbound.json. Needs the built kt, kubectl, and a kubeconfig whose
 // user may create pods and Services.   node benchmarks/outbound/run.mjs [--rounds 3] [--quick] [--only near|far]
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -20,6 +20,8 @@ const { values: options } = parseArgs({
   },
 });
 const rounds = Number(options.rounds);
+// Sessions that somebody else has open here are not joined.
+process.env.KT_RUNTIME_DIR = mkdtempSync(join(tmpdir(), 'kt-bench-'));
 const scale = options.quick ? 0.25 : 1;
 const MIB = 1_048_576;
 const NAME = 'kt-bench-target';
