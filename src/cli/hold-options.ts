@@ -2,7 +2,7 @@
 import type { Argv } from 'yargs';
 import { parseExpose } from '../cluster/takeover/ports.ts';
 import { KtError } from '../errors.ts';
-import type { HoldRequest } from '../modes/hold.ts';
+import type { HoldRequest } from '../modes/hold-request.ts';
 import { parseMark } from '../modes/mark.ts';
 import { type Arguments, withSessionOptions } from './options.ts';
 import { withEnvironmentOptions, withFilesOptions } from './workload-options.ts';

@@ -3,7 +3,7 @@
 import { hostname } from 'node:os';
 import { loadClusterConfig } from '../cluster/config.ts';
 import { ClusterApi } from '../cluster/rest.ts';
-import type { HoldContext } from '../modes/hold.ts';
+import type { HoldContext } from '../modes/hold-request.ts';
 import type { Board } from '../session/board.ts';
 import { Janitor } from '../session/janitor.ts';
 import { Meter } from '../session/meter.ts';

@@ -1,7 +1,7 @@
 // The flags that several commands share, with kt-connect's names beside ours (camelCase and kebab-case both work), and what they
 // become. Flags of kt-connect that have no meaning here are accepted and named in a warning, so that old scripts go on.
 import type { Argv } from 'yargs';
-import { WAYS, type Way } from '../cluster/ways/types.ts';
+import { WAYS, type Way } from '../cluster/ways/names.ts';
 import { KtError } from '../errors.ts';
 
 export const GLOBAL_OPTIONS = {

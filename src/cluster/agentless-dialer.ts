@@ -25,7 +25,7 @@ import {
 import { podPath, servicePath } from './paths.ts';
 import type { ClusterApi } from './rest.ts';
 import type { Service } from './services.ts';
-import type { Way } from './ways/types.ts';
+import type { Way } from './ways/names.ts';
 import { waysOf } from './ways/ways.ts';
 
 /** Milliseconds that lists of a namespace are used for; a new Service is found at once, because a miss lists again. */

@@ -17,7 +17,7 @@ import {
 } from './kubeconfig.ts';
 import type { Cluster } from './kubeconfig-schema.ts';
 import { apiProxy } from './proxy.ts';
-import type { Way } from './ways/types.ts';
+import type { Way } from './ways/names.ts';
 
 export interface ClusterConfig {
   /** Origin and path prefix of the API server, without a slash at the end. */

@@ -11,7 +11,8 @@ import { KtError } from '../errors.ts';
 import type { Match } from '../netstack/link/control.codec.ts';
 import type { EventSink } from '../session/events.ts';
 import type { JoinInfo } from '../session/session.ts';
-import { type HoldContext, hold, planHolds } from './hold.ts';
+import { hold, planHolds } from './hold.ts';
+import type { HoldContext } from './hold-request.ts';
 import { environmentOf } from './run.ts';
 
 /** Milliseconds for a program of a dozen lines to say that it listens, and to answer. */

@@ -7,7 +7,7 @@ import type { ScaledWorkload, TakeoverPlan } from '../cluster/takeover/types.ts'
 import { asKtError, KtError } from '../errors.ts';
 import { holderName } from '../netstack/link/control.codec.ts';
 import type { IngressLink } from '../session/inbound/ingress-link.ts';
-import type { HoldContext } from './hold.ts';
+import type { HoldContext } from './hold-request.ts';
 import { recoverService } from './recover.ts';
 
 /** Rejects with SERVICE_NOT_RESTORED where something is left. */

@@ -9,7 +9,8 @@ import type { Board } from '../session/board.ts';
 import { connectLocal } from '../session/inbound/local-port.ts';
 import type { OwnListeners, Session } from '../session/session.ts';
 import { forwardListeners } from './forward.ts';
-import { type Held, type HoldContext, type HoldRequest, hold, type PlannedHold, planHolds } from './hold.ts';
+import { hold, planHolds } from './hold.ts';
+import type { Held, HoldContext, HoldRequest, PlannedHold } from './hold-request.ts';
 import { parseMark } from './mark.ts';
 import { recoverByName, recoveredText } from './recover.ts';
 

@@ -5,7 +5,7 @@ import { asset } from '../assets.ts';
 import { missingRights, type Right } from '../cluster/access.ts';
 import { AgentlessDialer } from '../cluster/agentless-dialer.ts';
 import type { ClusterApi } from '../cluster/rest.ts';
-import { WAYS, type Way } from '../cluster/ways/types.ts';
+import { WAYS, type Way } from '../cluster/ways/names.ts';
 import { checkWays } from '../cluster/ways/way-rights.ts';
 import { KtError } from '../errors.ts';
 import type { Dialer } from '../netstack/dialer.ts';

@@ -2,7 +2,7 @@
 // Opening: check → listen → agent → link → ready. Whatever fails undoes what was done. What each part does is in its own module.
 // Called by the commands that hold a session; others watch and join it over its board (board.ts).
 import { hostname } from 'node:os';
-import type { Way } from '../cluster/ways/types.ts';
+import type { Way } from '../cluster/ways/names.ts';
 import { asKtError, type ErrorCode, KtError } from '../errors.ts';
 import type { Dialer } from '../netstack/dialer.ts';
 import { Board } from './board.ts';

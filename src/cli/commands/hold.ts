@@ -2,7 +2,7 @@
 import type { TakeoverKind, TakeoverPlan } from '../../cluster/takeover/types.ts';
 import { asKtError } from '../../errors.ts';
 import { watchNamespace } from '../../modes/birdseye/live.ts';
-import type { HoldContext, PlannedHold } from '../../modes/hold.ts';
+import type { HoldContext, PlannedHold } from '../../modes/hold-request.ts';
 import { repairExpired } from '../../modes/repair.ts';
 import { Holds, takeHoldActions } from '../../modes/session-actions.ts';
 import { Board } from '../../session/board.ts';

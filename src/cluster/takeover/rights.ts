@@ -1,7 +1,7 @@
 // Which rights each way of holding a Service needs, asked all at once before anything is changed. Called by modes/hold.ts and modes/recover.ts.
 import { missingRights, type Right } from '../access.ts';
 import type { ClusterApi } from '../rest.ts';
-import type { Way } from '../ways/types.ts';
+import type { Way } from '../ways/names.ts';
 import { checkWays } from '../ways/way-rights.ts';
 
 /** How a Service is held: by its selector; with its pods scaled to none; as one more endpoint; as a new Service. And giving one back. */

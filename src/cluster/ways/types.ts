@@ -3,10 +3,6 @@
 import type { Duplex } from 'node:stream';
 import type { ClusterApi } from '../rest.ts';
 
-/** In the order in which they are tried. */
-export const WAYS = ['portforward', 'spdy', 'exec', 'podproxy'] as const;
-export type Way = (typeof WAYS)[number];
-
 export interface WayTarget {
   readonly namespace: string;
   readonly pod: string;

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { WAYS, type Way } from './types.ts';
+import { WAYS, type Way } from './names.ts';
 
 /** Milliseconds for which it counts: proxies and rights change. */
 const GOOD_MS = 24 * 3_600_000;

@@ -3,7 +3,7 @@
 import { checkAccess, wantsCreate } from '../access.ts';
 import type { ClusterApi } from '../rest.ts';
 import { type Right, sameRight } from '../rights.ts';
-import { WAYS, type Way } from './types.ts';
+import { WAYS, type Way } from './names.ts';
 import { waysOf } from './ways.ts';
 
 const right = (verb: string, subresource: string): Right => ({ verb, resource: 'pods', subresource });

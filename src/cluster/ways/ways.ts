@@ -6,10 +6,10 @@ import { asKtError, KtError } from '../../errors.ts';
 import type { ClusterApi } from '../rest.ts';
 import { avoidTunnels, openPortForward } from '../upgrade.ts';
 import { openExec } from './exec.ts';
+import { WAYS, type Way } from './names.ts';
 import { openPodProxy } from './pod-proxy.ts';
-
 import { openSpdy } from './spdy.ts';
-import { type OpenWay, WAYS, type Way, type WayTarget } from './types.ts';
+import type { OpenWay, WayTarget } from './types.ts';
 import { forgetWay, rememberedWay, rememberWay } from './way-memory.ts';
 
 /** Milliseconds for one way to be opened and to carry its first answer; a stalled line must not hold an attempt for longer. */

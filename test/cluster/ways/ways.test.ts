@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { WAYS, type Way } from '../../../src/cluster/ways/types.ts';
+import { WAYS, type Way } from '../../../src/cluster/ways/names.ts';
 import { waysOf } from '../../../src/cluster/ways/ways.ts';
 import { KtError } from '../../../src/errors.ts';
 import { apiFor, failure, startFakeApi, statusBody } from '../support/fake-api.ts';

@@ -1,7 +1,7 @@
 // What the user may do, mode by mode, in one round of access reviews. Changes nothing. Called by doctor.ts.
 import { forwardRights, type Right, rightsText } from '../../../cluster/access.ts';
 import { INGRESS_WAYS } from '../../../cluster/takeover/rights.ts';
-import { WAYS, type Way } from '../../../cluster/ways/types.ts';
+import { WAYS, type Way } from '../../../cluster/ways/names.ts';
 import { checkWays } from '../../../cluster/ways/way-rights.ts';
 import { WAY_NAMES } from '../../../cluster/ways/ways.ts';
 import { HELPFUL_RIGHTS, modeRights } from '../mode-rights.ts';
