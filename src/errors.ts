@@ -7,6 +7,9 @@ export const ERROR_CODES = {
   INTERNAL: 1,
   USAGE: 2,
   CANCELLED: 130,
+  // configuration
+  CONFIG_INVALID: 2,
+  CONFIG_UNTRUSTED: 2,
   // kubeconfig and API server
   KUBECONFIG_MISSING: 3,
   KUBECONFIG_INVALID: 3,

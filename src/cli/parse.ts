@@ -5,6 +5,8 @@ import { KtError } from '../errors.ts';
 import { withBirdseyeOptions } from './birdseye-options.ts';
 import { withCleanOptions, withRecoverOptions } from './care-options.ts';
 import { SHELLS } from './completion/scripts.ts';
+import { configuredDefaults, type Defaults, NO_DEFAULTS } from './config/defaults.ts';
+import { withConfigOptions } from './config-options.ts';
 import { withDoctorOptions } from './doctor-options.ts';
 import { withForwardOptions } from './forward-options.ts';
 import { withHoldOptions, withMeshOptions, withPreviewOptions, withRunOptions } from './hold-options.ts';
@@ -25,6 +27,7 @@ export async function run(given: readonly string[], version: string): Promise<nu
     const command = await load();
     code = await command(args, version);
   };
+  const defaults = await configuredDefaults(argv, (yargs) => declareCommands(yargs, start));
   // Loaded here: the completion needs the declarations only.
   const { default: yargs } = await import('yargs');
   const parser = yargs([...argv])
@@ -38,7 +41,7 @@ export async function run(given: readonly string[], version: string): Promise<nu
     .wrap(Math.min(110, process.stdout.columns ?? 100))
     // What `run` starts has options of its own; for every other command an unknown option is a mistake.
     .parserConfiguration({ 'populate--': true, 'unknown-options-as-args': argv[0] === 'run' });
-  declareCommands(parser, start)
+  declareCommands(parser, start, defaults)
     .demandCommand(1, 'Name a command; `kt --help` lists them.')
     .strictCommands()
     .strictOptions(argv[0] !== 'run')
@@ -58,9 +61,9 @@ export async function run(given: readonly string[], version: string): Promise<nu
 type Start = (load: () => Promise<Command>) => (args: Arguments) => Promise<void>;
 
 /** Declares the common flags and every command with its own: also what the completion offers. */
-export function declareCommands(yargs: Argv, start: Start): Argv {
-  const parser = yargs
-    .options(GLOBAL_OPTIONS)
+export function declareCommands(yargs: Argv, start: Start, defaults = NO_DEFAULTS): Argv {
+  yargs.options(GLOBAL_OPTIONS);
+  withDefaults(yargs, defaults)
     .command(
       'connect',
       'Open the cluster to this laptop: SOCKS5 and HTTP proxy, DNS',
@@ -190,8 +193,44 @@ export function declareCommands(yargs: Argv, start: Start): Argv {
       'Print the script that completes commands, flags and live names: source <(kt completion bash)',
       (y) => y.positional('shell', { choices: SHELLS, demandOption: true }),
       start(async () => (await import('./commands/completion.ts')).completion),
+    )
+    .command(
+      'config <action> [word..]',
+      'Show and change what is set for every day, keep profiles of it, trust a folder: kt config set namespace shop',
+      (y) => withConfigOptions(y),
+      start(async () => {
+        const { config } = await import('./commands/config.ts');
+        return (args) => config(args, (again) => declareCommands(again, start));
+      }),
     );
-  return parser;
+  return yargs;
+}
+
+interface Commands {
+  command(
+    usage: string,
+    describe: string | false,
+    build: (yargs: Argv) => unknown,
+    handler: (args: Arguments) => Promise<void>,
+  ): Commands;
+}
+
+/** Every command gets what is configured for it as the defaults of its flags. */
+function withDefaults(yargs: Argv, defaults: Defaults): Commands {
+  const commands: Commands = {
+    command(usage, describe, build, handler) {
+      const [name = ''] = usage.split(' ');
+      const declare = (y: Argv): void => {
+        build(y);
+        defaults(name === ALONE ? 'connect' : name, y);
+      };
+      // Two calls, for its types know either a text or false.
+      if (describe === false) yargs.command(usage, describe, declare, handler);
+      else yargs.command(usage, describe, declare, handler);
+      return commands;
+    },
+  };
+  return commands;
 }
 
 /** No command, and a terminal at both ends: the screen is what is wanted. */

@@ -1,6 +1,9 @@
 // `kt __complete INDEX WORD…`: what the scripts of scripts.ts call at every TAB. Prints one candidate a line. Silent on every failure and
 // over in a second, because a shell waits for it. Called by main.ts.
-import { candidates, type Declare, type Live } from './words.ts';
+import { configuredTexts } from '../config/defaults.ts';
+import { ConfigStore } from '../config/store.ts';
+import type { Declare } from '../declarations.ts';
+import { candidates, type Live, type Where } from './words.ts';
 
 /** Milliseconds for an answer from a cluster: longer, and typing is faster. */
 const ANSWER_MS = 800;
@@ -16,7 +19,7 @@ export async function complete(given: readonly string[], declare: Declare): Prom
     const index = Number(given[0]);
     const words = given.slice(1, index + 1);
     if (words.length < index) words.push('');
-    for (const word of await candidates(words, declare, lazily(AbortSignal.timeout(ANSWER_MS))))
+    for (const word of await candidates(words, declare, lazily(AbortSignal.timeout(ANSWER_MS), declare)))
       if (PLAIN.test(word)) console.log(word);
   } catch {
     // Nothing to offer.
@@ -26,12 +29,21 @@ export async function complete(given: readonly string[], declare: Declare): Prom
   return 0;
 }
 
-/** Loads what talks to a cluster when its names are wanted. */
-function lazily(signal: AbortSignal): Live {
-  const load = async (): Promise<Live> => (await import('./live.ts')).liveNames(signal);
+/** Loads what talks to a cluster when its names are wanted. What the line does not say is as it is configured. */
+function lazily(signal: AbortSignal, declare: Declare): Live {
+  const load = async (): Promise<Omit<Live, 'profiles'>> => (await import('./live.ts')).liveNames(signal);
+  const full = async ({ kubeconfig, context, namespace }: Where): Promise<Where> => {
+    const set = await configuredTexts(declare, 'connect');
+    return {
+      kubeconfig: kubeconfig ?? set['kubeconfig'],
+      context: context ?? set['context'],
+      namespace: namespace ?? set['namespace'],
+    };
+  };
   return {
     contexts: async () => (await load()).contexts(),
-    namespaces: async (where) => (await load()).namespaces(where),
-    services: async (where) => (await load()).services(where),
+    namespaces: async (where) => (await load()).namespaces(await full(where)),
+    services: async (where) => (await load()).services(await full(where)),
+    profiles: () => Promise.resolve(new ConfigStore().profiles()),
   };
 }

@@ -20,7 +20,7 @@ const NAMES_MAX = 2_000;
 type Kept = Record<string, { readonly at: number; readonly value: unknown }>;
 
 /** `signal` ends what is on its way. */
-export function liveNames(signal: AbortSignal): Live {
+export function liveNames(signal: AbortSignal): Omit<Live, 'profiles'> {
   return {
     contexts: async () => (await listContexts({}).catch(() => [])).map(({ name }) => name),
     namespaces: (where) => kept('namespaces', { ...where, namespace: undefined }, () => namespaces(where, signal)),

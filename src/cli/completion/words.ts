@@ -1,12 +1,15 @@
 // What may stand at a place of a kt command line: commands, flags and their choices as parse.ts declares them, and live names by `live`.
 // Pure but for `live`; loads neither yargs nor what talks to a cluster. Called by complete.ts.
-import type { Argv } from 'yargs';
+import { Keys, keyText } from '../config/keys.ts';
+import { camelCase, type Declare, declarations, type Flag } from '../declarations.ts';
 
 /** What a cluster and a kubeconfig are asked for. None of them rejects. */
 export interface Live {
   contexts(): Promise<readonly string[]>;
   namespaces(where: Where): Promise<readonly string[]>;
   services(where: Where): Promise<readonly { readonly name: string; readonly ports: readonly number[] }[]>;
+  /** Of `kt config`, on this laptop. */
+  profiles(): Promise<readonly string[]>;
 }
 
 /** The flags before the word that say which cluster and namespace is meant. */
@@ -16,17 +19,6 @@ export interface Where {
   readonly namespace?: string | undefined;
 }
 
-interface Flag {
-  readonly type?: string;
-  readonly alias?: string | readonly string[];
-  readonly choices?: readonly unknown[];
-  readonly hidden?: boolean;
-}
-
-/** Declares every command on `yargs`: of parse.ts. */
-export type Declare = (yargs: Argv) => unknown;
-
-const KEBAB = /-([a-z])/g;
 /** Commands whose words are Services. */
 const TAKES_SERVICES = ['exchange', 'mesh', 'forward', 'recover', 'release', 'route'];
 /** Flags of `kt run` that take SERVICE:PORT. */
@@ -59,6 +51,7 @@ async function offers(
   if (current.startsWith('-')) return grammar.flags(command, /[A-Z]/.test(current));
   if (command === undefined) return grammar.commands;
   if (command === 'completion') return targets.length === 0 ? grammar.choices(command) : [];
+  if (command === 'config') return configWords(targets, grammar, live);
   if (command === 'open') return (await live.services(where)).map(({ name }) => `svc/${name}`);
   if (!TAKES_SERVICES.includes(command)) return [];
   const services = await live.services(where);
@@ -66,6 +59,17 @@ async function offers(
   // Behind a target `kt forward` takes its ports, and then the next target.
   const last = command === 'forward' ? services.find(({ name }) => name === targets.at(-1)) : undefined;
   return [...(last?.ports ?? []).map(String), ...names];
+}
+
+/** Actions, then keys or profiles. */
+async function configWords(
+  [action, ...more]: readonly string[],
+  grammar: Grammar,
+  live: Live,
+): Promise<readonly string[]> {
+  if (action === undefined) return grammar.choices('config');
+  if (['get', 'unset'].includes(action) || (action === 'set' && more.length === 0)) return grammar.keys();
+  return ['save-profile', 'load-profile', 'drop-profile'].includes(action) && more.length === 0 ? live.profiles() : [];
 }
 
 interface Line {
@@ -121,13 +125,16 @@ async function valuesOf(
   return [];
 }
 
-/** Reads the declarations without yargs: a stand-in that takes down what is declared on it. */
 class Grammar {
-  readonly #builders = new Map<string, (yargs: Argv) => unknown>();
+  readonly #declare: Declare;
+  readonly #builders: ReadonlyMap<string, Declare>;
   readonly #common: Readonly<Record<string, Flag>>;
 
   constructor(declare: Declare) {
-    this.#common = this.#declared(declare).flags;
+    const { builders, flags } = declarations(declare);
+    this.#declare = declare;
+    this.#builders = builders;
+    this.#common = flags;
   }
 
   get commands(): readonly string[] {
@@ -137,9 +144,7 @@ class Grammar {
   find(command: string | undefined, word: string): NamedFlag | undefined {
     const name = word.replace(/^--?/, '');
     const entry = Object.entries(this.#all(command)).find(([key, flag]) =>
-      [key, key.replace(KEBAB, (_, letter: string) => letter.toUpperCase()), ...[flag.alias ?? []].flat()].includes(
-        name,
-      ),
+      [key, camelCase(key), ...[flag.alias ?? []].flat()].includes(name),
     );
     return entry && { ...entry[1], name: entry[0] };
   }
@@ -148,42 +153,22 @@ class Grammar {
   flags(command: string | undefined, camel: boolean): readonly string[] {
     const shown = Object.entries(this.#all(command)).filter(([, flag]) => flag.hidden !== true);
     const names = [...shown.map(([name]) => name), 'help', ...(command === undefined ? ['version'] : [])];
-    return names.map((name) => `--${camel ? name.replace(KEBAB, (_, letter: string) => letter.toUpperCase()) : name}`);
+    return names.map((name) => `--${camel ? camelCase(name) : name}`);
+  }
+
+  /** Of a configuration. */
+  keys(): readonly string[] {
+    return new Keys(this.#declare).all.map(keyText);
   }
 
   /** Of its first word. */
   choices(command: string): readonly string[] {
     const builder = this.#builders.get(command);
-    return builder ? this.#declared(builder).choices.map(String) : [];
+    return builder ? declarations(builder).choices.map(String) : [];
   }
 
   #all(command: string | undefined): Readonly<Record<string, Flag>> {
     const builder = command === undefined ? undefined : this.#builders.get(command);
-    return builder ? { ...this.#common, ...this.#declared(builder).flags } : this.#common;
-  }
-
-  #declared(builder: (yargs: Argv) => unknown): { flags: Record<string, Flag>; choices: unknown[] } {
-    const flags: Record<string, Flag> = {};
-    const choices: unknown[] = [];
-    const recorder = {
-      command: (usage: string, describe: unknown, build: (yargs: Argv) => unknown) => {
-        if (describe !== false) this.#builders.set(usage.split(' ')[0] ?? '', build);
-        return recorder;
-      },
-      option: (name: string, flag: Flag) => {
-        flags[name] = flag;
-        return recorder;
-      },
-      options: (more: Readonly<Record<string, Flag>>) => {
-        Object.assign(flags, more);
-        return recorder;
-      },
-      positional: (_name: string, flag: Flag) => {
-        choices.push(...(flag.choices ?? []));
-        return recorder;
-      },
-    };
-    builder(recorder as unknown as Argv);
-    return { flags, choices };
+    return builder ? { ...this.#common, ...declarations(builder).flags } : this.#common;
   }
 }

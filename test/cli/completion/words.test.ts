@@ -14,6 +14,7 @@ const live: Live = {
       { name: 'db', ports: [5432] },
     ]);
   },
+  profiles: () => Promise.resolve(['stage']),
 };
 const offer = (...words: string[]) =>
   candidates(words, (yargs) => declareCommands(yargs, () => () => Promise.resolve()), live);
@@ -69,5 +70,12 @@ describe('completion', () => {
     expect(await offer('exchange', '--image', '')).toEqual([]);
     expect(await offer('run', '--', 'mvn', '')).toEqual([]);
     expect(await offer('no-such-command', '')).toEqual([]);
+  });
+
+  test('of kt config: actions, keys, profiles', async () => {
+    expect(await offer('config', 'load')).toEqual(['load-profile']);
+    expect(await offer('config', 'set', 'proxy-p')).toEqual(['proxy-port']);
+    expect(await offer('config', 'set', 'exchange.mo')).toEqual(['exchange.mode']);
+    expect(await offer('config', 'load-profile', '')).toEqual(['stage']);
   });
 });
