@@ -8,8 +8,7 @@ module.exports = brokerClient;
 /** How a connection ends that was taken and not answered. */
 const HUNG_UP = new Set(['connection closed', 'ECONNRESET']);
 
-function brokerClient(net, settings, onFound) {
-  const realConnect = net.Socket.prototype.connect;
+function brokerClient(net, realConnect, settings, onFound) {
   const debug = settings.KT_DEBUG === '1' ? (text) => process._rawDebug(`[kt] ${text}`) : () => {};
   let introduced = false;
   let warned = false;
@@ -116,5 +115,5 @@ function brokerClient(net, settings, onFound) {
       socket.destroy();
     };
   }
-  return { ask, warn, debug, realConnect };
+  return { ask, warn };
 }

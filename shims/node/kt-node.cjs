@@ -25,7 +25,7 @@ function install() {
   const settings = { ...process.env };
   const networks = clusterNetworks(net, settings);
   const names = clusterNames(net, settings);
-  const broker = require('./kt-node-broker.cjs')(net, settings, () => {
+  const broker = lazyBroker(net, settings, () => {
     networks.read();
     names.read();
   });
@@ -36,6 +36,21 @@ function install() {
   require('node:module').syncBuiltinESMExports();
 }
 
+/** kt-node-broker.cjs, loaded with the first question: most processes of a build never ask one. */
+function lazyBroker(net, settings, onFound) {
+  const realConnect = net.Socket.prototype.connect;
+  let client;
+  const loaded = () => {
+    client ??= require('./kt-node-broker.cjs')(net, realConnect, settings, onFound);
+    return client;
+  };
+  return {
+    realConnect,
+    ask: (...question) => loaded().ask(...question),
+    warn: (text) => loaded().warn(text),
+  };
+}
+
 // ---------------------------------------------------------------- what is the cluster's
 
 /** Addresses of the cluster: the networks that kt knows, and what names turned out to be. */
@@ -43,6 +58,7 @@ function clusterNetworks(net, settings) {
   const LEARNED_MAX = 4096;
   let known;
   const learned = new Set();
+  /** Not before the first connect to an address: the first BlockList of a process takes most of a millisecond. */
   function read() {
     known = new net.BlockList();
     for (const cidr of (settings.KT_CIDRS || '').split(',')) {
@@ -51,7 +67,6 @@ function clusterNetworks(net, settings) {
       if (version !== 0) known.addSubnet(network, Number(bits ?? (version === 4 ? 32 : 128)), `ipv${version}`);
     }
   }
-  read();
   /** An IPv4 address that a dual-stack program writes as IPv6. */
   const bare = (address) => (typeof address === 'string' && /^::ffff:/i.test(address) ? address.slice(7) : address);
   return {
@@ -60,7 +75,9 @@ function clusterNetworks(net, settings) {
     includes(address) {
       const plain = bare(address);
       const version = net.isIP(plain);
-      return version !== 0 && (learned.has(plain) || known.check(plain, `ipv${version}`));
+      if (version === 0) return false;
+      if (known === undefined) read();
+      return learned.has(plain) || known.check(plain, `ipv${version}`);
     },
     learn(address) {
       if (learned.size >= LEARNED_MAX) learned.delete(learned.values().next().value);

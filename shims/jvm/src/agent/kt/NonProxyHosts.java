@@ -14,7 +14,6 @@ final class NonProxyHosts {
 
     static void extend(String cidrs) {
         if (cidrs == null) return;
-        if (System.getProperty("http.proxyHost") == null && System.getProperty("https.proxyHost") == null) return;
         String given = System.getProperty("http.nonProxyHosts");
         System.setProperty("http.nonProxyHosts", (given == null ? DEFAULT : given) + "|*.svc|*.cluster.local" + patterns(cidrs));
     }

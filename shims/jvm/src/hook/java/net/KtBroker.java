@@ -25,13 +25,11 @@ final class KtBroker {
     /** The first question of a process says who asks. A second HELLO by a race would do no harm. */
     private static volatile boolean introduced;
     private static volatile boolean warned;
-    private static InetAddress loopback;
 
     private KtBroker() {}
 
-    static void init(Map settings) throws UnknownHostException {
+    static void init(Map settings) {
         String address = (String) settings.get("KT_BROKER");
-        loopback = InetAddress.getByAddress("127.0.0.1", new byte[] {127, 0, 0, 1});
         if (endpoint == null) {
             file = (String) settings.get("KT_SESSION_FILE");
             debug = "1".equals(settings.get("KT_DEBUG"));
@@ -39,8 +37,13 @@ final class KtBroker {
         endpoint = new Object[] {Integer.valueOf(address.substring(address.lastIndexOf(':') + 1)), settings.get("KT_TOKEN")};
     }
 
+    /** Made when it is wanted: see KtCluster.networks. */
     static InetAddress loopback() {
-        return loopback;
+        try {
+            return InetAddress.getByAddress("127.0.0.1", new byte[] {127, 0, 0, 1});
+        } catch (UnknownHostException e) {
+            throw new IllegalStateException(e); // never: four bytes are an address
+        }
     }
 
     static String resolve(String name) throws IOException {
@@ -82,7 +85,7 @@ final class KtBroker {
         Socket socket = new Socket(Proxy.NO_PROXY);
         String reason = "connection closed";
         try {
-            socket.connect(new InetSocketAddress(loopback, (Integer) endpoint[0]), MARGIN_MS);
+            socket.connect(new InetSocketAddress(loopback(), (Integer) endpoint[0]), MARGIN_MS);
             socket.setTcpNoDelay(true);
             socket.setSoTimeout(timeoutMs);
             boolean hello = !introduced;

@@ -14,8 +14,12 @@ final class KtCluster {
     /** Addresses learned from names; the memory must not grow with a program that resolves for ever. */
     private static final int LEARNED_MAX = 4096;
 
-    /** The bytes of each, and its prefix length behind them. Replaced as a whole, when another kt is found. */
-    private static volatile byte[][] networks = new byte[0][];
+    /**
+     * The bytes of each, and its prefix length behind them; null: not read yet. Not before the first connect, because InetAddress that is
+     * loaded for it while the agent starts would have to be patched there and then, and most JVMs of a build never need it.
+     */
+    private static volatile byte[][] networks;
+    private static String[] cidrs;
     private static String[] suffixes = new String[0];
     private static String hostname;
     private static final java.util.Set LEARNED = java.util.concurrent.ConcurrentHashMap.newKeySet();
@@ -23,17 +27,10 @@ final class KtCluster {
     private KtCluster() {}
 
     /** As src/modes/run-env.ts writes them: `10.96.0.0/12,fd00::/108`, `.shop,.corp.example` and the laptop's own name, all in lower case. */
-    static void init(Map settings) throws UnknownHostException {
-        String cidrs = KtHook.setting(settings, "KT_CIDRS");
-        String[] list = cidrs.isEmpty() ? new String[0] : cidrs.split(",");
-        byte[][] parsed = new byte[list.length][];
-        for (int i = 0; i < list.length; i++) {
-            int slash = list[i].indexOf('/');
-            byte[] address = InetAddress.getByName(list[i].substring(0, slash)).getAddress();
-            parsed[i] = Arrays.copyOf(address, address.length + 1);
-            parsed[i][address.length] = (byte) Integer.parseInt(list[i].substring(slash + 1));
-        }
-        networks = parsed;
+    static void init(Map settings) {
+        String all = KtHook.setting(settings, "KT_CIDRS");
+        cidrs = all.isEmpty() ? new String[0] : all.split(",");
+        networks = null;
         suffixes = (".svc,.cluster.local," + KtHook.setting(settings, "KT_SUFFIXES")).split(",");
         if (hostname == null) hostname = KtHook.setting(settings, "KT_HOSTNAME");
     }
@@ -42,8 +39,25 @@ final class KtCluster {
     static boolean has(InetAddress address) {
         if (address == null) return false;
         byte[] bytes = address.getAddress();
-        for (byte[] network : networks) if (within(bytes, network)) return true;
+        byte[][] known = networks;
+        if (known == null) networks = known = read(cidrs);
+        for (byte[] network : known) if (within(bytes, network)) return true;
         return LEARNED.contains(address);
+    }
+
+    private static byte[][] read(String[] list) {
+        byte[][] parsed = new byte[list.length][];
+        for (int i = 0; i < list.length; i++) {
+            int slash = list[i].indexOf('/');
+            try {
+                byte[] address = InetAddress.getByName(list[i].substring(0, slash)).getAddress();
+                parsed[i] = Arrays.copyOf(address, address.length + 1);
+                parsed[i][address.length] = (byte) Integer.parseInt(list[i].substring(slash + 1));
+            } catch (UnknownHostException e) {
+                parsed[i] = new byte[1]; // of no address's length
+            }
+        }
+        return parsed;
     }
 
     private static boolean within(byte[] address, byte[] network) {

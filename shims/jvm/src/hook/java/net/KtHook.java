@@ -34,7 +34,7 @@ public final class KtHook {
     private KtHook() {}
 
     /** `settings`: the environment, or what a session file says. */
-    public static void init(Map settings) throws IOException {
+    public static void init(Map settings) {
         KtBroker.init(settings);
         KtCluster.init(settings);
         dns = (String) settings.get("KT_DNS");
