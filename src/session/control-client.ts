@@ -1,9 +1,10 @@
 // The asking half of the control socket: finds the sessions of this user and asks one of them. Called by the CLI's commands.
-// Sockets that a killed session left behind are removed here, when nobody answers on them.
+// What a killed session left behind is removed here: sockets when nobody answers on them, session files when their process is gone.
 import { rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { type ErrorCode, KtError } from '../errors.ts';
 import { controlPaths } from './control-paths.ts';
+import { deadSessionFiles } from './session-file.ts';
 import type { SessionState } from './state.ts';
 
 /** Milliseconds for an answer of a process on the same machine. */
@@ -54,6 +55,7 @@ export function ask<T>(path: string, question: object, limitMs = ANSWER_MS): Pro
 
 /** Every session of this user that answers, with the path of its socket. */
 export async function findSessions(): Promise<{ readonly path: string; readonly status: SessionStatus }[]> {
+  for (const path of deadSessionFiles()) rmSync(path, { force: true });
   const found = await Promise.all(
     controlPaths().map(async (path) => {
       try {
@@ -73,8 +75,8 @@ function isLeftOver(error: unknown): boolean {
   return cause?.code === 'ECONNREFUSED' && process.platform !== 'win32';
 }
 
-/** Sockets of sessions that are gone, removed unless it is only a question. */
-export async function removeDeadSockets(dryRun: boolean): Promise<string[]> {
+/** Sockets and files of sessions that are gone, removed unless it is only a question. */
+export async function removeDeadSessions(dryRun: boolean): Promise<string[]> {
   const looked = await Promise.all(
     controlPaths().map(async (path) => {
       try {
@@ -85,7 +87,7 @@ export async function removeDeadSockets(dryRun: boolean): Promise<string[]> {
       }
     }),
   );
-  const dead = looked.flat();
+  const dead = [...looked.flat(), ...deadSessionFiles()];
   if (!dryRun) for (const path of dead) rmSync(path, { force: true });
   return dead;
 }

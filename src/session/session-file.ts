@@ -1,8 +1,8 @@
 // The session file: how a program that outlived its kt finds the next one. Shims read it when the broker that they were started with does
 // not answer (NAME=VALUE lines, the same names as in their environment). One for each context and namespace, 0600, because it holds the
-// broker's token. Written when a session's ports are open, removed when it ends. Called by session.ts.
+// broker's token. Written when a session's ports are open, removed when it ends, or by the next command where it was killed. Called by session.ts and control-client.ts.
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ShimSettings, shimVariables } from '../netstack/broker/settings.codec.ts';
@@ -38,6 +38,18 @@ export function writeSessionFile(path: string, settings: ShimSettings, shared: b
 /** Another session's is left alone. */
 export function removeSessionFile(path: string): void {
   if (ownerOf(path) === process.pid) rmSync(path, { force: true });
+}
+
+/** Files of sessions that were killed. The next session of their context and namespace would write them anew. */
+export function deadSessionFiles(): string[] {
+  const folder = runtimeFolder();
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.session'))
+    .map((name) => join(folder, name))
+    .filter((path) => {
+      const owner = ownerOf(path);
+      return owner !== undefined && !isAlive(owner);
+    });
 }
 
 function ownerOf(path: string): number | undefined {

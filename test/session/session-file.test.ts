@@ -2,8 +2,13 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { removeSessionFile, sessionFilePath, writeSessionFile } from '../../src/session/session-file.ts';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import {
+  deadSessionFiles,
+  removeSessionFile,
+  sessionFilePath,
+  writeSessionFile,
+} from '../../src/session/session-file.ts';
 
 const settings = (token: string): Parameters<typeof writeSessionFile>[1] => ({
   broker: { address: '127.0.0.1:4000', token },
@@ -66,4 +71,15 @@ test('the same for one context and namespace, another for others', () => {
     sessionFilePath('prod\nshop', ''),
   ];
   expect(new Set([...others, sessionFilePath('staging', 'shop')]).size).toBe(4);
+});
+
+test('files of killed sessions are told from those of living ones', () => {
+  vi.stubEnv('KT_RUNTIME_DIR', folder);
+  vi.stubEnv('LOCALAPPDATA', folder);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const dead = sessionFilePath('staging', 'dead');
+  writeFileSync(dead, `KT_PID=${DEAD}\nKT_TOKEN=old\n`);
+  writeFileSync(sessionFilePath('staging', 'alive'), `KT_PID=${process.ppid}\nKT_TOKEN=other\n`);
+  writeFileSync(path, 'not one of ours');
+  expect(deadSessionFiles()).toEqual([dead]);
 });

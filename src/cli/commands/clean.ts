@@ -1,7 +1,7 @@
 // `kt clean`: removes what ended sessions left, on this laptop and in the namespace. See modes/clean.ts for what is safe.
 import { KtError } from '../../errors.ts';
 import { cleanNamespace, cleanSession } from '../../modes/clean.ts';
-import { removeDeadSockets } from '../../session/control-client.ts';
+import { removeDeadSessions } from '../../session/control-client.ts';
 import { withClusterApi } from '../cluster-api.ts';
 import { type Arguments, text } from '../options.ts';
 import { outputOf } from '../output.ts';
@@ -12,7 +12,7 @@ export async function clean(args: Arguments, version: string): Promise<number> {
     const olderThanMs = threshold(args['thresholdInMinus']) * 60_000;
     const dryRun = args['dryRun'] === true;
     const session = text(args, 'session');
-    const local = (await removeDeadSockets(dryRun)).map((path) => `${path} is of a session that is gone`);
+    const local = (await removeDeadSessions(dryRun)).map((path) => `${path} is of a session that is gone`);
     const lines = [...local];
     let where = 'on this laptop';
     if (args['localOnly'] !== true)
