@@ -1,5 +1,6 @@
 // What comes back from a command in a pod (`v4.channel.k8s.io`): the first byte of each message is the channel, 1 stdout, 2 stderr, 3 a
 // Status that says how it ended. Sans-io; bounded. Used by exec.ts. Source: k8s.io/apimachinery remotecommand constants.
+import { ChannelReader } from './channel-reader.codec.ts';
 import { readStatus } from './status.ts';
 
 /** Bytes of stdout and of stderr: /proc/net/tcp has 150 for each connection. What is more is an error, not a part of the truth. */
@@ -18,21 +19,15 @@ export class ExecOutput {
   /** Channels 1 to 3. */
   readonly #channels: readonly [Buffer[], Buffer[], Buffer[]] = [[], [], []];
   #bytes = 0;
-  /** Of the message that is arriving; -1: its first byte did not come yet. */
-  #channel = -1;
+  readonly #reader = new ChannelReader();
 
   /** A piece of a message. False: it is more than anybody wants. */
   push(piece: Buffer, start: boolean): boolean {
-    if (start) this.#channel = -1;
-    let bytes = piece;
-    if (this.#channel < 0) {
-      this.#channel = piece[0] ?? -1;
-      bytes = piece.subarray(1);
-    }
+    const bytes = this.#reader.read(piece, start);
     this.#bytes += bytes.length;
     if (this.#bytes > OUTPUT_MAX_BYTES) return false;
     // A channel that nobody asked for (0, and 4 for the size of a terminal) says nothing.
-    this.#channels[this.#channel - 1]?.push(bytes);
+    this.#channels[this.#reader.channel - 1]?.push(bytes);
     return true;
   }
 

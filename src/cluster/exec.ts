@@ -3,12 +3,11 @@
 import { KtError } from '../errors.ts';
 import { WebSocketConnection } from '../netstack/websocket/connection.ts';
 import { CLOSE_CODE } from '../netstack/websocket/frame.codec.ts';
+import { CHANNEL_PROTOCOL } from './channel-reader.codec.ts';
 import { ExecOutput, type ExecResult } from './exec-output.codec.ts';
 import { openPodSocket } from './pod-socket.ts';
 import type { ClusterApi } from './rest.ts';
 
-/** Every supported version knows it; the next one adds only a sign for the end of stdin. */
-const PROTOCOL = 'v4.channel.k8s.io';
 /** Milliseconds for the whole command. */
 const COMMAND_MS = 10_000;
 
@@ -27,7 +26,7 @@ export async function execInPod(
 ): Promise<ExecResult> {
   const query = new URLSearchParams({ container, stdout: 'true', stderr: 'true' });
   for (const word of command) query.append('command', word);
-  const asked = { namespace, pod, subresource: 'exec', query: query.toString(), protocol: PROTOCOL } as const;
+  const asked = { namespace, pod, subresource: 'exec', query: query.toString(), protocol: CHANNEL_PROTOCOL } as const;
   const { socket, head, mask } = await openPodSocket(api, asked, signal);
   const limit = AbortSignal.any([AbortSignal.timeout(COMMAND_MS), ...(signal ? [signal] : [])]);
   const output = new ExecOutput();

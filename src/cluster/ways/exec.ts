@@ -2,13 +2,13 @@
 // exec but not port-forward. Subprotocol `v4.channel.k8s.io`, which every runtime ends itself: some break v5 (cri-dockerd on 1.36).
 // Called by ways.ts.
 import type { Duplex } from 'node:stream';
+import { CHANNEL_PROTOCOL, ChannelReader } from '../channel-reader.codec.ts';
 import { openPodSocket } from '../pod-socket.ts';
 import type { Framing, FramingSink } from '../port-forward-framing.ts';
 import { PortForwardStream } from '../port-forward-stream.ts';
 import type { ClusterApi } from '../rest.ts';
 import type { WayOptions, WayTarget } from './types.ts';
 
-const PROTOCOL = 'v4.channel.k8s.io';
 const CONTAINER = 'agent';
 
 /**
@@ -35,10 +35,9 @@ const STDIN = Buffer.from([0]);
 
 /** Channels of an exec: 0 stdin, 1 stdout, 2 stderr, 3 the Status of its end. */
 export class ExecFraming implements Framing {
-  readonly protocol = PROTOCOL;
+  readonly protocol = CHANNEL_PROTOCOL;
   readonly opening = [];
-  /** Of the message that is arriving; -1: its first byte did not come yet. */
-  #channel = -1;
+  readonly #reader = new ChannelReader();
   readonly #texts = ['', '', '', ''];
   #told = false;
 
@@ -51,18 +50,12 @@ export class ExecFraming implements Framing {
   }
 
   receive(piece: Buffer, start: boolean, sink: FramingSink): void {
-    if (start) this.#channel = -1;
-    let bytes = piece;
-    if (this.#channel < 0) {
-      const [channel] = bytes;
-      if (channel === undefined) return;
-      this.#channel = channel;
-      bytes = bytes.subarray(1);
-    }
+    const bytes = this.#reader.read(piece, start);
+    const { channel } = this.#reader;
     if (bytes.length === 0) return;
-    if (this.#channel === 1) sink.data(bytes);
-    else if ((this.#texts[this.#channel] ?? '').length < TEXT_MAX) {
-      this.#texts[this.#channel] += bytes.toString('utf8');
+    if (channel === 1) sink.data(bytes);
+    else if ((this.#texts[channel] ?? '').length < TEXT_MAX) {
+      this.#texts[channel] += bytes.toString('utf8');
       this.#judge(sink);
     }
   }
@@ -95,7 +88,7 @@ export async function openExec(
 ): Promise<Duplex> {
   const query = new URLSearchParams({ container, stdin: 'true', stdout: 'true', stderr: 'true' });
   for (const word of ['node', '-e', bridge(port)]) query.append('command', word);
-  const asked = { namespace, pod, subresource: 'exec', query: query.toString(), protocol: PROTOCOL } as const;
+  const asked = { namespace, pod, subresource: 'exec', query: query.toString(), protocol: CHANNEL_PROTOCOL } as const;
   const { socket, head, mask } = await openPodSocket(api, asked, options.signal);
   return new PortForwardStream(socket, head, { name: `${namespace}/${pod}:${port}`, mask, framing: new ExecFraming() });
 }
