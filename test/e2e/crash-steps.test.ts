@@ -30,6 +30,7 @@ beforeAll(async () => {
   shop = await TestShop.deploy(NAME);
   app = await localApp('laptop');
 }, 120_000);
+afterEach(() => laptop.stopAll());
 afterAll(async () => {
   await laptop.close();
   relay?.close();

@@ -46,6 +46,7 @@ beforeAll(async () => {
   await kubectl(['create', '-f', '-'], 'admin', JSON.stringify(budget));
   app = await localApp('laptop');
 }, 120_000);
+afterEach(() => laptop.stopAll());
 afterAll(async () => {
   await laptop.close();
   await closeApp(app);

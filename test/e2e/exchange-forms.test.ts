@@ -2,7 +2,7 @@
 // and a local app that is restarted. As dev, in `shop`.
 import { describe, expect, test } from 'vitest';
 import { HoldBench } from './support/hold-bench.ts';
-import { askFromPod, closeApp, localApp } from './support/inbound.ts';
+import { askFromPod, closeApp, localApp, untilAnswer } from './support/inbound.ts';
 import { kubectl, type Running } from './support/kt.ts';
 
 const NAME = 'kt-t-forms';
@@ -109,7 +109,7 @@ describe('forms', { timeout: 90_000 }, () => {
     await kt.event('holding');
     expect((await askFromPod(`http://${NAME}/`))['name']).toBe('pod');
     const later = await localApp('later', free.port);
-    await expect.poll(async () => (await askFromPod(`http://${NAME}/`))['name'], { timeout: 20_000 }).toBe('later');
+    await untilAnswer(`http://${NAME}/`, { name: 'later' });
     await kt.stop();
     await closeApp(later);
     await bench.shop.expectUntouched();
@@ -131,7 +131,7 @@ describe('forms', { timeout: 90_000 }, () => {
     const loser = both[outcomes.indexOf('refused')];
     expect((await loser?.exited)?.code).toBe(3);
     expect(loser?.stdout).toMatch(/"code":"SERVICE_HELD","message":"uid-12345 on [^"]*(is taking|holds)/);
-    expect((await askFromPod(`http://${NAME}/`))['name']).toBe('laptop');
+    await untilAnswer(`http://${NAME}/`, { name: 'laptop' });
     // Its origin has the pods now.
     expect(await failed(`deploy/${NAME}`, '--expose', `${bench.app.port}:80`)).toContain('holds all requests on port');
     await both[outcomes.indexOf('holds')]?.stop();
@@ -156,8 +156,7 @@ describe('forms', { timeout: 90_000 }, () => {
   test('E9: the local app is restarted, and kt is not', async () => {
     const kt = laptop.start(['exchange', NAME, '--expose', `${bench.app.port}:80`, '--output', 'json']);
     await kt.event('holding');
-    const answers = (name: string): Promise<void> =>
-      expect.poll(async () => (await askFromPod(`http://${NAME}/`))['name'], { timeout: 20_000 }).toBe(name);
+    const answers = (name: string): Promise<void> => untilAnswer(`http://${NAME}/`, { name });
     await answers('laptop');
     await closeApp(bench.app);
     await answers('pod');

@@ -2,7 +2,7 @@
 // answering until they do; the wait has a limit and Ctrl-C ends it; kill -9 leaves nothing at 0. And what stands for kt-connect's ephemeral mode.
 import { beforeEach, describe, expect, test } from 'vitest';
 import { HoldBench } from './support/hold-bench.ts';
-import { askFromPod, Callers, deployShop, leftovers, removeShop, snapshot } from './support/inbound.ts';
+import { Callers, deployShop, leftovers, removeShop, snapshot, untilAnswer } from './support/inbound.ts';
 import { kubectl, type Running } from './support/kt.ts';
 
 const NAME = 'kt-t-scale';
@@ -76,7 +76,7 @@ describe('scale', { timeout: 150_000 }, () => {
     await kt.stop('SIGKILL');
     await expect.poll(replicas, { timeout: 60_000, interval: 500 }).toBe(2);
     await expect.poll(() => leftovers(NAME), { timeout: 60_000, interval: 1_000 }).toBe('');
-    expect((await askFromPod(`http://${NAME}/`))['name']).toBe('pod');
+    await untilAnswer(`http://${NAME}/`, { name: 'pod' });
     await bench.shop.expectUntouched();
   });
 
@@ -98,9 +98,7 @@ describe('scale', { timeout: 150_000 }, () => {
     try {
       const before = await snapshot(NAME, 'locked');
       const kt = await exchange('--namespace', 'locked');
-      await expect
-        .poll(async () => (await askFromPod(`http://${NAME}.locked/`))['name'], { timeout: 20_000 })
-        .toBe('laptop');
+      await untilAnswer(`http://${NAME}.locked/`, { name: 'laptop' });
       await kt.stop();
       expect(await snapshot(NAME, 'locked')).toEqual(before);
       expect(await leftovers(NAME, 'locked')).toBe('');

@@ -11,6 +11,7 @@ import {
   localApp,
   removeShop,
   TestShop,
+  untilAnswer,
 } from './support/inbound.ts';
 import { kubectl, Laptop, type Running } from './support/kt.ts';
 
@@ -22,6 +23,7 @@ let shop: TestShop;
 beforeAll(async () => {
   shop = await TestShop.deploy(NAME);
 }, 120_000);
+afterEach(() => laptop.stopAll());
 afterAll(async () => {
   await laptop.close();
   await removeShop(NAME);
@@ -42,15 +44,15 @@ async function exchange(...args: string[]): Promise<Running> {
 describe('holding a Service', { timeout: 90_000 }, () => {
   test('E1, E10: every request from any pod reaches the laptop, while connect is not running; then all is as it was', async () => {
     const kt = await exchange();
-    expect(await askFromPod(`http://${NAME}/path?q=1`)).toMatchObject({
+    await untilAnswer(`http://${NAME}/path?q=1`, {
       name: 'laptop',
       url: '/path?q=1',
       headers: { host: NAME, 'x-forwarded-for': expect.stringMatching(/^198\.18\./) as string },
     });
-    expect(await askFromPod(`http://${NAME}.shop.svc:8081/`)).toMatchObject({ name: 'laptop' });
+    await untilAnswer(`http://${NAME}.shop.svc:8081/`, { name: 'laptop' });
     expect(await kt.stop('SIGINT')).toMatchObject({ code: 0 });
     await shop.expectUntouched();
-    expect(await askFromPod(`http://${NAME}/`)).toMatchObject({ name: 'pod' });
+    await untilAnswer(`http://${NAME}/`, { name: 'pod' });
   });
 
   test('E5: held already: refused with the name of the holder, and nothing of the first one is disturbed', async () => {
@@ -59,7 +61,7 @@ describe('holding a Service', { timeout: 90_000 }, () => {
     expect((await second.exited).code).toBe(3);
     expect(second.stderr).toMatch(/uid-12345 on .* holds all requests/);
     expect(second.stderr).toContain('SERVICE_HELD');
-    expect(await askFromPod(`http://${NAME}/`)).toMatchObject({ name: 'laptop' });
+    await untilAnswer(`http://${NAME}/`, { name: 'laptop' });
     await kt.stop('SIGTERM');
     await shop.expectUntouched();
   });
@@ -75,7 +77,7 @@ describe('holding a Service', { timeout: 90_000 }, () => {
       JSON.stringify([{ op: 'replace', path: '/spec/selector', value: { app: NAME } }]),
     ]);
     await kt.event('warning', ({ message }) => message.includes('taken again'));
-    await expect.poll(async () => (await askFromPod(`http://${NAME}/`))['name'], { timeout: 10_000 }).toBe('laptop');
+    await untilAnswer(`http://${NAME}/`, { name: 'laptop' });
     await kt.stop();
     expect(await leftovers(NAME)).toBe('');
     expect(await kubectl(['get', 'service', NAME, '-o', 'jsonpath={.spec.selector}'])).toBe(`{"app":"${NAME}"}`);
@@ -88,7 +90,7 @@ describe('holding a Service', { timeout: 90_000 }, () => {
     await deployShop(NAME, 'locked');
     try {
       const kt = await exchange('--namespace', 'locked');
-      expect(await askFromPod(`http://${NAME}.locked/`)).toMatchObject({ name: 'laptop' });
+      await untilAnswer(`http://${NAME}.locked/`, { name: 'laptop' });
       await kt.stop();
       expect(await leftovers(NAME, 'locked')).toBe('');
     } finally {

@@ -50,6 +50,7 @@ beforeAll(async () => {
   tcp = await localTcpApp('laptop');
   kt = await exchange();
 }, 120_000);
+afterEach(() => laptop.stopAll());
 afterAll(async () => {
   await laptop.close();
   await wan?.close();

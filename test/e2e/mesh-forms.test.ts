@@ -1,6 +1,6 @@
 // Must (M2): every form of a mark, all of them at once on one Service, each named by the banner. As dev, in `shop`.
 import type { Server } from 'node:http';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { askFromPod, closeApp, localApp, removeShop, TestShop } from './support/inbound.ts';
 import { Laptop, type Running } from './support/kt.ts';
 
@@ -12,6 +12,7 @@ const apps: (Server & { port: number })[] = [];
 beforeAll(async () => {
   shop = await TestShop.deploy(NAME);
 }, 120_000);
+afterEach(() => laptop.stopAll());
 afterAll(async () => {
   await laptop.close();
   await Promise.all(apps.map((app) => closeApp(app)));

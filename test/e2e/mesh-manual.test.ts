@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Overview } from '../../src/session/overview.ts';
 import { HoldBench } from './support/hold-bench.ts';
-import { askFromPod, Callers, deployShop, leftovers, removeShop, runInPod, snapshot } from './support/inbound.ts';
+import { Callers, deployShop, leftovers, removeShop, runInPod, snapshot, untilAnswer } from './support/inbound.ts';
 import { kubectl, type Running } from './support/kt.ts';
 
 const NAME = 'kt-t-manual';
@@ -47,7 +47,7 @@ describe('manual', { timeout: 120_000 }, () => {
     await expect.poll(ktEndpoints, { timeout: 20_000 }).toHaveLength(1);
     // As a routing rule would: to this endpoint alone.
     const [address = ''] = await ktEndpoints();
-    expect(await askFromPod(`http://${address}:8080/`)).toMatchObject({ name: 'laptop' });
+    await untilAnswer(`http://${address}:8080/`, { name: 'laptop' });
     const seen = laptop.start(['birdseye', '--output', 'json']);
     await seen.exited;
     const { services } = JSON.parse(seen.stdout) as Overview;
@@ -105,8 +105,7 @@ describe('manual', { timeout: 120_000 }, () => {
     try {
       const before = await snapshot(NAME, 'locked');
       const kt = await mesh('--versionMark', 'anna', '--namespace', 'locked');
-      const seen = async (): Promise<unknown> => (await askFromPod(`http://${NAME}.locked/`))['name'];
-      await expect.poll(seen, { timeout: 30_000 }).toBe('laptop');
+      await untilAnswer(`http://${NAME}.locked/`, { name: 'laptop' });
       expect(await snapshot(NAME, 'locked')).toEqual(before);
       await kt.stop();
       expect(await leftovers(NAME, 'locked')).toBe('');

@@ -1,7 +1,7 @@
 // Must: kt mesh on the real cluster, as dev: only marked requests come to the laptop (M1), and what passes the agent unmarked is as before (h2c,
 // SSE, raw TCP, a server that speaks first). Two people on one Service (M3-M5) are two-developers.test.ts.
 import type { Server } from 'node:http';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { askFromPod, closeApp, leftovers, localApp, removeShop, runInPod, TestShop } from './support/inbound.ts';
 import { Laptop, type Running } from './support/kt.ts';
 
@@ -14,6 +14,7 @@ beforeAll(async () => {
   shop = await TestShop.deploy(NAME);
   anna = await localApp('anna');
 }, 120_000);
+afterEach(() => laptop.stopAll());
 afterAll(async () => {
   await laptop.close();
   await closeApp(anna);

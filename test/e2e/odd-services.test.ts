@@ -2,8 +2,8 @@
 // reason. One workload with several ports behind Services of the test's own, in `shop`.
 import { createSocket } from 'node:dgram';
 import type { Server } from 'node:http';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { askFromPod, closeApp, leftovers, localApp, runInPod, snapshot } from './support/inbound.ts';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { askFromPod, closeApp, leftovers, localApp, runInPod, snapshot, untilAnswer } from './support/inbound.ts';
 import { kubectl, Laptop, type Running } from './support/kt.ts';
 
 const NAME = 'kt-t-odd';
@@ -75,6 +75,7 @@ beforeAll(async () => {
   first = await localApp('first');
   second = await localApp('second');
 }, 120_000);
+afterEach(() => laptop.stopAll());
 afterAll(async () => {
   await laptop.close();
   await Promise.all([closeApp(first), closeApp(second)]);
@@ -112,8 +113,7 @@ async function refused(suffix: string, reason: string): Promise<void> {
 
 const nameAt = async (url: string, headers: Record<string, string> = {}): Promise<unknown> =>
   (await askFromPod(url, headers))['name'];
-const until = (url: string, name: string): Promise<void> =>
-  expect.poll(() => nameAt(url), { timeout: 40_000, interval: 500 }).toBe(name);
+const until = (url: string, name: string): Promise<void> => untilAnswer(url, { name });
 
 describe('works', { timeout: 120_000 }, () => {
   test('Headless: callers find the laptop by DNS, and are told that it takes a while', async () => {
@@ -140,7 +140,7 @@ describe('works', { timeout: 120_000 }, () => {
       async () => {
         const mark = { version: 'anna' };
         await expect.poll(() => nameAt(`http://${name}/`, mark), { timeout: 20_000 }).toBe('first');
-        expect(await nameAt(`http://${name}:81/`, mark)).toBe('second');
+        await untilAnswer(`http://${name}:81/`, { name: 'second' }, mark);
         expect(await askFromPod(`http://${name}/`)).toEqual({ name: 'pod', port: 8080 });
         expect(await askFromPod(`http://${name}:81/`)).toEqual({ name: 'pod', port: 8082 });
         expect(await askFromPod(`http://${name}:82/`, mark)).toEqual({ name: 'pod', port: 80 });
@@ -152,7 +152,7 @@ describe('works', { timeout: 120_000 }, () => {
     const name = `${NAME}-twice`;
     await holding(['exchange', name, '--expose', `${first.port}:80`], async () => {
       await until(`http://${name}/`, 'first');
-      expect(await nameAt(`http://${name}:81/`)).toBe('first');
+      await until(`http://${name}:81/`, 'first');
     });
     const kt = laptop.start(['exchange', name, '--expose', `${first.port}:80,${second.port}:81`]);
     expect((await kt.exited).code).toBe(2);

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { HoldBench } from './support/hold-bench.ts';
-import { askFromPod, leftovers, snapshot } from './support/inbound.ts';
+import { leftovers, snapshot, untilAnswer } from './support/inbound.ts';
 import { kubectl, type Running } from './support/kt.ts';
 
 const NAME = 'kt-t-recover';
@@ -69,7 +69,7 @@ describe('recover', { timeout: 120_000 }, () => {
     expect(await recover('--force')).toContain('is given back');
     await kt.event('warning', ({ message }) => message.includes('somebody gave it back'));
     await bench.shop.expectUntouched();
-    expect((await askFromPod(`http://${NAME}/`))['name']).toBe('pod');
+    await untilAnswer(`http://${NAME}/`, { name: 'pod' });
     await kt.stop();
   });
 
@@ -90,7 +90,7 @@ describe('recover', { timeout: 120_000 }, () => {
     await expect.poll(() => kubectl(['get', 'deployment', NAME, '-o', 'jsonpath={.spec.replicas}'])).toBe('0');
     await killAgent();
     expect(await recover()).toContain(`deployment/${NAME} back to 2`);
-    expect((await askFromPod(`http://${NAME}/`))['name']).toBe('pod');
+    await untilAnswer(`http://${NAME}/`, { name: 'pod' });
   });
 
   test('R1: preview', async () => {

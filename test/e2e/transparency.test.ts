@@ -1,7 +1,7 @@
 // Must: who asks a meshed Service without the mark notices nothing. Each kind of traffic from a pod to one Service, before and during mesh;
 // everything that both sides saw has to be the same, but the caller's address: in X-Forwarded-For, while the socket's is the agent's.
 // Prints the table of docs/exchange.md.
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { leftovers } from './support/inbound.ts';
 import { kubectl, Laptop } from './support/kt.ts';
 import { Caller, deployTarget, removeTarget } from './support/transparency.ts';
@@ -13,6 +13,7 @@ beforeAll(async () => {
   await removeTarget(NAME);
   await deployTarget(NAME);
 }, 120_000);
+afterEach(() => laptop.stopAll());
 afterAll(async () => {
   await laptop.close();
   await removeTarget(NAME);

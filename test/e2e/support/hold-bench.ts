@@ -1,7 +1,7 @@
 // What a test file of a hold needs, made and removed by the file's hooks: a laptop with a local service, and a Service of the test's own.
 // Used by test/e2e/{exchange-forms,exchange-scale,mesh-manual,recover}.test.ts.
 import type { Server } from 'node:http';
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, afterEach, beforeAll } from 'vitest';
 import { closeApp, localApp, removeShop, TestShop } from './inbound.ts';
 import { Laptop, type Running } from './kt.ts';
 
@@ -17,6 +17,7 @@ export class HoldBench {
       this.shop = await TestShop.deploy(name);
       this.app = await localApp('laptop');
     }, 120_000);
+    afterEach(() => this.laptop.stopAll());
     afterAll(async () => {
       await this.laptop.close();
       if (this.app.listening) await closeApp(this.app);

@@ -181,6 +181,18 @@ export async function askFromPod(url: string, headers: Record<string, string> = 
 }
 
 /**
+ * Asks until the answer has these fields. Kube-proxy learns of a switch a moment after kt has made it, the later the busier the machine:
+ * who answers is asked with patience, whether any request fails meanwhile is counted by Callers.
+ */
+export async function untilAnswer(
+  url: string,
+  fields: Record<string, unknown>,
+  headers: Record<string, string> = {},
+): Promise<void> {
+  await expect.poll(() => askFromPod(url, headers), { timeout: LIMIT_MS, interval: 200 }).toMatchObject(fields);
+}
+
+/**
  * new: a connection for each request. kept: a pool of one. idle: the same, with a request now and then. raw: a socket without a client.
  * tcp: not HTTP, a connection for each line.
  */

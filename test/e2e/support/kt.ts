@@ -88,6 +88,11 @@ export class Laptop {
     return Object.assign(running, { ready });
   }
 
+  /** Ends by Ctrl-C what a failed test left running, so that nothing of it is left for the next one. */
+  async stopAll(): Promise<void> {
+    await Promise.all([...this.#running].map((child) => new Running(child).stop('SIGINT')));
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#running].map((child) => new Running(child).stop('SIGKILL')));
     rmSync(this.home, { recursive: true, force: true });
