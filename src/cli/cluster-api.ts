@@ -1,7 +1,7 @@
 // The API for a command that asks the cluster without a session: opened for it and closed behind it. Called by commands.
 import { type ClusterConfig, loadClusterConfig } from '../cluster/config.ts';
 import { ClusterApi } from '../cluster/rest.ts';
-import { type Arguments, text } from './options.ts';
+import { type Arguments, text } from './arguments.ts';
 
 /** Rejects with what stopped the kubeconfig, or what `work` rejects with. */
 export async function withClusterApi<T>(

@@ -2,7 +2,8 @@
 import type { Argv } from 'yargs';
 import { KtError } from '../errors.ts';
 import type { ForwardSettings } from '../modes/forward.ts';
-import { type Arguments, withSessionOptions } from './options.ts';
+import { type Arguments } from './arguments.ts';
+import { withSessionOptions } from './options.ts';
 
 export function withForwardOptions<T>(yargs: Argv<T>): Argv<T> {
   withSessionOptions(yargs)

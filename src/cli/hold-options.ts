@@ -4,7 +4,8 @@ import { parseExpose } from '../cluster/takeover/ports.ts';
 import { KtError } from '../errors.ts';
 import type { HoldRequest } from '../modes/hold-request.ts';
 import { parseMark } from '../modes/mark.ts';
-import { type Arguments, withSessionOptions } from './options.ts';
+import { type Arguments } from './arguments.ts';
+import { withSessionOptions } from './options.ts';
 import { withEnvironmentOptions, withFilesOptions } from './workload-options.ts';
 
 const EXPOSE = {

@@ -65,12 +65,11 @@ export function inboundOf(session: Session, wanted: SessionArguments, version: s
 }
 
 function contextOf(
-  { image, imagePullSecret, nodeSelector, startLimitMs, debug }: SessionArguments,
+  { placement, startLimitMs, debug }: SessionArguments,
   version: string,
   board: Board,
   { signal, skippable }: Ends,
 ): Omit<HoldContext, 'api' | 'namespace' | 'meter'> {
-  const placement = { image, imagePullSecret, nodeSelector };
   return {
     session: board.id,
     version,

@@ -1,8 +1,11 @@
 // The flags that several commands share, with kt-connect's names beside ours (camelCase and kebab-case both work), and what they
 // become. Flags of kt-connect that have no meaning here are accepted and named in a warning, so that old scripts go on.
 import type { Argv } from 'yargs';
+import type { AgentPlacement } from '../cluster/agent-placement.ts';
 import { WAYS, type Way } from '../cluster/ways/names.ts';
 import { KtError } from '../errors.ts';
+import { type Arguments, list, number, text } from './arguments.ts';
+import { PLACEMENT_OPTIONS, placement } from './placement-options.ts';
 
 export const GLOBAL_OPTIONS = {
   kubeconfig: {
@@ -63,20 +66,7 @@ export const SESSION_OPTIONS = {
     describe: 'the way into the cluster: auto (all in this order), portforward, spdy, exec, podproxy, agentless',
     group: 'Agent:',
   },
-  image: { type: 'string', alias: 'i', describe: 'a Node image, 20 or newer (default node:24-slim)', group: 'Agent:' },
-  'image-pull-secret': { type: 'string', describe: 'Secret to pull it with', group: 'Agent:' },
-  'node-selector': { type: 'string', describe: 'labels of the node: key=value,key=value', group: 'Agent:' },
-  'with-label': {
-    type: 'string',
-    alias: 'l',
-    describe: "labels on the agent's pod: key=value,key=value",
-    group: 'Agent:',
-  },
-  'with-annotation': {
-    type: 'string',
-    describe: "annotations on the agent's pod: key=value,key=value",
-    group: 'Agent:',
-  },
+  ...PLACEMENT_OPTIONS,
   'pod-creation-timeout': {
     type: 'number',
     default: 120,
@@ -101,55 +91,16 @@ export const IGNORED_OPTIONS = [
   'disable-tun-route',
   'skip-cleanup',
   'ingress-ip',
-  'service-account',
   'port-forward-timeout',
   'use-shadow-deployment',
   'use-local-time',
-  'force-update',
   'run-as-worker-process',
-  'pod-quota',
-] as const; // prettier-ignore
+] as const;
 
 export function withSessionOptions<T>(yargs: Argv<T>): Argv<T> {
   const hidden = Object.fromEntries(IGNORED_OPTIONS.map((name) => [name, { hidden: true }]));
   yargs.options(SESSION_OPTIONS).options(hidden);
   return yargs;
-}
-
-/** Arguments as yargs leaves them; every key exists in camelCase. */
-export type Arguments = Readonly<Record<string, unknown>>;
-
-/** undefined: not given, or empty. */
-export const text = (args: Arguments, name: string): string | undefined =>
-  typeof args[name] === 'string' && args[name] !== '' ? args[name] : undefined;
-
-export function list(args: Arguments, name: string): string[] {
-  const value = args[name];
-  return (Array.isArray(value) ? value : [])
-    .flatMap((one) => String(one).split(','))
-    .map((one) => one.trim())
-    .filter((one) => one !== '');
-}
-
-function number(args: Arguments, name: string, flag: string, limits: readonly [number, number]): number | undefined {
-  const value = args[name];
-  if (value === undefined) return undefined;
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < limits[0] || value > limits[1]) {
-    throw new KtError('USAGE', `--${flag} takes a whole number from ${limits[0]} to ${limits[1]}`);
-  }
-  return value;
-}
-
-function pairs(args: Arguments, name: string, flag: string): Record<string, string> | undefined {
-  const value = text(args, name);
-  if (value === undefined) return undefined;
-  return Object.fromEntries(
-    value.split(',').map((pair) => {
-      const at = pair.indexOf('=');
-      if (at < 1) throw new KtError('USAGE', `--${flag} takes key=value,key=value and got '${pair}'`);
-      return [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
-    }),
-  );
 }
 
 export interface SessionArguments {
@@ -166,11 +117,7 @@ export interface SessionArguments {
   readonly clusterDomain: string;
   readonly mode: 'auto' | 'agent' | 'agentless';
   readonly transport: Way | undefined;
-  readonly image: string | undefined;
-  readonly imagePullSecret: string | undefined;
-  readonly nodeSelector: Record<string, string> | undefined;
-  readonly labels: Record<string, string> | undefined;
-  readonly annotations: Record<string, string> | undefined;
+  readonly placement: AgentPlacement;
   readonly startLimitMs: number;
   readonly parkMs: number;
   readonly debug: boolean;
@@ -203,11 +150,7 @@ export function sessionArguments(args: Arguments): SessionArguments {
     clusterDomain: text(args, 'clusterDomain') ?? 'cluster.local',
     mode: transport === 'agentless' ? 'agentless' : known[mode as keyof typeof known],
     transport: way,
-    image: text(args, 'image'),
-    imagePullSecret: text(args, 'imagePullSecret'),
-    nodeSelector: pairs(args, 'nodeSelector', 'nodeSelector'),
-    labels: pairs(args, 'withLabel', 'withLabel'),
-    annotations: pairs(args, 'withAnnotation', 'withAnnotation'),
+    placement: placement(args),
     startLimitMs: (number(args, 'podCreationTimeout', 'podCreationTimeout', [1, 3_600]) ?? 120) * 1000,
     parkMs: (number(args, 'parkTime', 'parkTime', [0, 600]) ?? 10) * 1000,
     debug: args['debug'] === true,

@@ -2,7 +2,7 @@
 // to standard output in both. Called by every command.
 import { asKtError } from '../errors.ts';
 import type { EventSink, StampedEvent } from '../session/events.ts';
-import type { Arguments } from './options.ts';
+import type { Arguments } from './arguments.ts';
 import { plainLines } from './view/plain.ts';
 
 export interface Output {

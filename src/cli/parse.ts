@@ -2,6 +2,7 @@
 // `kt status` does not pay for what `kt connect` needs. Called by main.ts.
 import type { Argv } from 'yargs';
 import { KtError } from '../errors.ts';
+import { type Arguments } from './arguments.ts';
 import { withBirdseyeOptions } from './birdseye-options.ts';
 import { withCleanOptions, withRecoverOptions } from './care-options.ts';
 import { SHELLS } from './completion/scripts.ts';
@@ -10,7 +11,7 @@ import { withConfigOptions } from './config-options.ts';
 import { withDoctorOptions } from './doctor-options.ts';
 import { withForwardOptions } from './forward-options.ts';
 import { withHoldOptions, withMeshOptions, withPreviewOptions, withRunOptions } from './hold-options.ts';
-import { type Arguments, GLOBAL_OPTIONS, withSessionOptions } from './options.ts';
+import { GLOBAL_OPTIONS, withSessionOptions } from './options.ts';
 import { canDraw } from './screen.ts';
 import { withEnvironmentOptions } from './workload-options.ts';
 

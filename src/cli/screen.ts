@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { constants } from 'node:os';
 import type { Board } from '../session/board.ts';
 import type { SessionEvent } from '../session/events.ts';
-import type { Arguments } from './options.ts';
+import type { Arguments } from './arguments.ts';
 import type { Output } from './output.ts';
 
 /** Milliseconds for the screen to put its terminal back by itself. */

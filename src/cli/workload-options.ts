@@ -5,7 +5,7 @@ import { parseWorkload } from '../cluster/workload/find.ts';
 import { KtError } from '../errors.ts';
 import { JAVA_VARIABLES, type JavaVariable } from '../modes/run-env.ts';
 import type { WorkloadRequest } from '../modes/workload/open.ts';
-import { type Arguments, list, text } from './options.ts';
+import { type Arguments, list, text } from './arguments.ts';
 
 const GROUP = "The workload's environment:";
 

@@ -1,6 +1,7 @@
 // Creates the egress agent's pod, tells why it is not there yet in the cluster's own words, and deletes it.
 // The manifest is agent-pod.ts; when to make a new one is session/agent-link.ts.
 import { asKtError, KtError } from '../errors.ts';
+import { agentRefusal } from './agent-refusal.ts';
 import { eventsPath, podPath } from './paths.ts';
 import type { ClusterApi } from './rest.ts';
 import { statusCode } from './status.ts';
@@ -63,29 +64,8 @@ export async function createAgent(
   try {
     return await api.request<Pod>('POST', podPath(namespace), { body: manifest, signal, query });
   } catch (error) {
-    throw refusal(error);
+    throw agentRefusal(error, 'use --mode agentless');
   }
-}
-
-/** An admission's refusal is a 403 too, but asking for rights would be the wrong advice. */
-function refusal(error: unknown): KtError {
-  const known = asKtError(error);
-  const because = (hint: string): KtError =>
-    new KtError('AGENT_REFUSED', `the cluster refused the agent's pod: ${known.message}`, { hint, cause: known });
-  if (/violates PodSecurity/.test(known.message)) {
-    return because(
-      'the agent passes "restricted"; a stricter policy is in force: ask who runs the cluster, or use --mode agentless',
-    );
-  }
-  if (/exceeded quota|must specify|LimitRange|maximum .* usage|minimum .* usage/.test(known.message)) {
-    return because('the namespace has no room for a pod of 10m CPU and 64 MiB: free some, or use --mode agentless');
-  }
-  if (/admission webhook|denied the request|admission control/.test(known.message)) {
-    return because(
-      'a policy of the cluster refused it: --image, --withLabel and --withAnnotation may satisfy it, or use --mode agentless',
-    );
-  }
-  return known;
 }
 
 /** Waits until the agent's container runs. Rejects with AGENT_IMAGE or AGENT_START, with the cluster's own reason. */

@@ -2,6 +2,7 @@
 // Pure: creating, waiting and deleting is agent-lifecycle.ts. No ConfigMap and no image of ours (DESIGN §5).
 import { createHash } from 'node:crypto';
 import { brotliCompressSync, constants } from 'node:zlib';
+import { type AgentPlacement, placementOf, resourcesOf } from './agent-placement.ts';
 
 /** The port the agent listens on, on the loopback of its pod only; reached by port-forward. */
 export const AGENT_LINK_PORT = 7_070;
@@ -22,16 +23,6 @@ export const LABEL_SESSION = 'kt/session';
 const BOOTSTRAP =
   "const c=process.env.KT_AGENT_CODE;delete process.env.KT_AGENT_CODE;import('data:text/javascript;base64,'+require('zlib').brotliDecompressSync(Buffer.from(c,'base64')).toString('base64')).catch(e=>{console.error(e);process.exit(1)})";
 
-/** Where the pod may run and with what: the user's choice. */
-export interface AgentPlacement {
-  readonly image?: string | undefined;
-  readonly imagePullSecret?: string | undefined;
-  readonly nodeSelector?: Readonly<Record<string, string>> | undefined;
-  readonly priorityClass?: string | undefined;
-  /** Kubernetes tolerations, as they are. */
-  readonly tolerations?: readonly unknown[] | undefined;
-}
-
 export interface AgentPodOptions extends AgentPlacement {
   readonly name: string;
   readonly session: string;
@@ -44,8 +35,6 @@ export interface AgentPodOptions extends AgentPlacement {
   /** Who started it, for those who find it: user name and host name of the laptop. */
   readonly user: string;
   readonly host: string;
-  readonly labels?: Readonly<Record<string, string>> | undefined;
-  readonly annotations?: Readonly<Record<string, string>> | undefined;
 }
 
 /** The manifest. Throws RangeError where the code does not fit into one environment string. */
@@ -56,21 +45,21 @@ export function agentPod(options: AgentPodOptions): Record<string, unknown> {
     metadata: {
       name: options.name,
       labels: {
+        ...options.labels,
         'app.kubernetes.io/name': 'kt-agent',
         'app.kubernetes.io/managed-by': 'kt',
         [LABEL_ROLE]: 'egress',
         [LABEL_SESSION]: options.session,
         // Sidecars would catch the agent's traffic and keep its pod alive.
         'sidecar.istio.io/inject': 'false',
-        ...options.labels,
       },
       annotations: {
+        ...options.annotations,
         'kt/user': options.user,
         'kt/host': options.host,
         'kt/version': options.version,
         'sidecar.istio.io/inject': 'false',
         'linkerd.io/inject': 'disabled',
-        ...options.annotations,
       },
     },
     spec: agentPodSpec({
@@ -112,10 +101,7 @@ export function agentPodSpec(options: AgentPodSpecOptions): Record<string, unkno
     terminationGracePeriodSeconds: options.graceSeconds,
     automountServiceAccountToken: false,
     enableServiceLinks: false,
-    ...(options.imagePullSecret ? { imagePullSecrets: [{ name: options.imagePullSecret }] } : {}),
-    ...(options.nodeSelector ? { nodeSelector: options.nodeSelector } : {}),
-    ...(options.priorityClass ? { priorityClassName: options.priorityClass } : {}),
-    ...(options.tolerations ? { tolerations: options.tolerations } : {}),
+    ...placementOf(options),
     securityContext: {
       runAsNonRoot: true,
       runAsUser: 1000,
@@ -127,7 +113,7 @@ export function agentPodSpec(options: AgentPodSpecOptions): Record<string, unkno
       {
         name: 'agent',
         image: options.image ?? DEFAULT_IMAGE,
-        imagePullPolicy: 'IfNotPresent',
+        imagePullPolicy: options.alwaysPull ? 'Always' : 'IfNotPresent',
         command: ['node', '-e', BOOTSTRAP],
         env: [
           { name: 'KT_AGENT_CODE', value: code },
@@ -138,7 +124,7 @@ export function agentPodSpec(options: AgentPodSpecOptions): Record<string, unkno
         ...(ports ? { ports } : {}),
         ...(readinessProbe ? { readinessProbe } : {}),
         ...(startupProbe ? { startupProbe } : {}),
-        resources: { requests: { cpu: '10m', memory: '64Mi' }, limits: { cpu: '1', memory: '256Mi' } },
+        resources: resourcesOf(options),
         securityContext: {
           allowPrivilegeEscalation: false,
           readOnlyRootFilesystem: true,

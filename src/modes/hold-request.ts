@@ -1,5 +1,5 @@
 // What holding a Service needs and gives: where, what is wanted, what is planned for it, what is held then. Types only; hold.ts does it.
-import type { AgentPlacement } from '../cluster/agent-pod.ts';
+import type { AgentPlacement } from '../cluster/agent-placement.ts';
 import type { ClusterApi } from '../cluster/rest.ts';
 import type { TakeoverKind, TakeoverPlan, WantedPort } from '../cluster/takeover/types.ts';
 import type { Match } from '../netstack/link/control.codec.ts';

@@ -67,7 +67,7 @@ export function reach(
 
 function agentReach(cluster: SessionCluster, options: SessionOptions, session: string, emit: EventSink): Reach {
   const { namespace, api, router } = cluster;
-  const { image, imagePullSecret, nodeSelector, labels, annotations, version, startLimitMs } = options;
+  const { placement, version, startLimitMs } = options;
   const code = readFileSync(asset('agent.mjs'), 'utf8');
   const settings = {
     namespace,
@@ -75,11 +75,7 @@ function agentReach(cluster: SessionCluster, options: SessionOptions, session: s
     code,
     version,
     startLimitMs,
-    image,
-    imagePullSecret,
-    nodeSelector,
-    labels,
-    annotations,
+    ...placement,
   };
   const link = new AgentLink(api, settings, (event) => {
     if (event.type === 'agent' && event.state === 'created' && link.podIp) router.learn(link.podIp);

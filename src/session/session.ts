@@ -2,6 +2,7 @@
 // Opening: check → listen → agent → link → ready. Whatever fails undoes what was done. What each part does is in its own module.
 // Called by the commands that hold a session; others watch and join it over its board (board.ts).
 import { hostname } from 'node:os';
+import type { AgentPlacement } from '../cluster/agent-placement.ts';
 import type { Way } from '../cluster/ways/names.ts';
 import { asKtError, type ErrorCode, KtError } from '../errors.ts';
 import type { Dialer } from '../netstack/dialer.ts';
@@ -37,11 +38,7 @@ export interface SessionOptions {
   readonly alsoProxy: readonly string[];
   readonly clusterDomain: string;
   readonly mode: 'auto' | Mode;
-  readonly image?: string | undefined;
-  readonly imagePullSecret?: string | undefined;
-  readonly nodeSelector?: Record<string, string> | undefined;
-  readonly labels?: Record<string, string> | undefined;
-  readonly annotations?: Record<string, string> | undefined;
+  readonly placement?: AgentPlacement | undefined;
   readonly startLimitMs: number;
   readonly parkMs: number;
   /** Emit an event for each connection. */

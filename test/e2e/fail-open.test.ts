@@ -50,7 +50,6 @@ beforeAll(async () => {
   tcp = await localTcpApp('laptop');
   kt = await exchange();
 }, 120_000);
-afterEach(() => laptop.stopAll());
 afterAll(async () => {
   await laptop.close();
   await wan?.close();

@@ -1,8 +1,8 @@
 // `kt birdseye`: the Services of the namespace, who has which of them, and who is connected. Changes nothing in the cluster.
 import { birdseye as look } from '../../modes/birdseye/overview.ts';
+import type { Arguments } from '../arguments.ts';
 import { withClusterApi } from '../cluster-api.ts';
 import { endSignals } from '../end-signals.ts';
-import type { Arguments } from '../options.ts';
 import { outputOf } from '../output.ts';
 import { arrange, type BirdseyeOptions, birdseyeLines } from '../view/birdseye.ts';
 

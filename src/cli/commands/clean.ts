@@ -2,8 +2,8 @@
 import { KtError } from '../../errors.ts';
 import { cleanNamespace, cleanSession } from '../../modes/clean.ts';
 import { removeDeadSessions } from '../../session/control-client.ts';
+import { type Arguments, text } from '../arguments.ts';
 import { withClusterApi } from '../cluster-api.ts';
-import { type Arguments, text } from '../options.ts';
 import { outputOf } from '../output.ts';
 
 export async function clean(args: Arguments, version: string): Promise<number> {

@@ -1,6 +1,7 @@
 // `kt config`: shows what is configured and where it comes from, changes the user's file (or the project's), keeps profiles, trusts folders.
 import { dirname, join } from 'node:path';
 import { KtError } from '../../errors.ts';
+import type { Arguments } from '../arguments.ts';
 import { parseConfig, withoutKey, withValue } from '../config/file.ts';
 import { type Key, Keys, keyText } from '../config/keys.ts';
 import { allowed, type Entry, type Layer, sourceText } from '../config/layers.ts';
@@ -10,7 +11,6 @@ import { ConfigStore, PREVIOUS } from '../config/store.ts';
 import { valueOf, valueText } from '../config/values.ts';
 import type { ConfigAction } from '../config-options.ts';
 import type { Declare } from '../declarations.ts';
-import type { Arguments } from '../options.ts';
 import { type Output, outputOf } from '../output.ts';
 
 interface Context {

@@ -1,7 +1,7 @@
 // `kt demo`: the playground; stays open to try by hand, or ends after the answers with --once.
 import { demo as runDemo } from '../../modes/demo.ts';
+import type { Arguments } from '../arguments.ts';
 import { endSignals } from '../end-signals.ts';
-import type { Arguments } from '../options.ts';
 import { outputOf } from '../output.ts';
 
 export async function demo(args: Arguments, version: string): Promise<number> {

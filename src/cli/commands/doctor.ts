@@ -10,8 +10,9 @@ import { diagnose } from '../../modes/doctor/doctor.ts';
 import { roleRequest } from '../../modes/doctor/rbac.ts';
 import { reportText } from '../../modes/doctor/report.ts';
 import type { Diagnosis } from '../../session/findings.ts';
+import { type Arguments, text } from '../arguments.ts';
 import { endSignals } from '../end-signals.ts';
-import { type Arguments, sessionArguments, text } from '../options.ts';
+import { sessionArguments } from '../options.ts';
 import { type Output, outputOf } from '../output.ts';
 import { findingLines, summary } from '../view/doctor.ts';
 

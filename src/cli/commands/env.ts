@@ -6,8 +6,8 @@ import { environmentOf } from '../../modes/run.ts';
 import { openWorkload } from '../../modes/workload/open.ts';
 import { ask, findSession } from '../../session/control-client.ts';
 import type { JoinInfo } from '../../session/session.ts';
+import { type Arguments, text } from '../arguments.ts';
 import { withClusterApi } from '../cluster-api.ts';
-import { type Arguments, text } from '../options.ts';
 import { outputOf } from '../output.ts';
 import { javaVariable, ownVariables, workloadRequest } from '../workload-options.ts';
 

@@ -2,9 +2,10 @@
 import { forwardListeners } from '../../modes/forward.ts';
 import { repairExpired } from '../../modes/repair.ts';
 import { Session } from '../../session/session.ts';
+import { type Arguments } from '../arguments.ts';
 import { endSignals } from '../end-signals.ts';
 import { forwardSettings, forwardWords } from '../forward-options.ts';
-import { type Arguments, sessionArguments } from '../options.ts';
+import { sessionArguments } from '../options.ts';
 import { outputOf } from '../output.ts';
 
 export async function forward(args: Arguments, version: string): Promise<number> {

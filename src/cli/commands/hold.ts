@@ -6,10 +6,11 @@ import type { HoldContext, PlannedHold } from '../../modes/hold-request.ts';
 import { repairExpired } from '../../modes/repair.ts';
 import { Holds, takeHoldActions } from '../../modes/session-actions.ts';
 import { Board } from '../../session/board.ts';
+import { type Arguments } from '../arguments.ts';
 import { endSignals } from '../end-signals.ts';
 import { holdRequests } from '../hold-options.ts';
 import { openInbound } from '../inbound.ts';
-import { type Arguments, sessionArguments } from '../options.ts';
+import { sessionArguments } from '../options.ts';
 import { type Output, outputOf } from '../output.ts';
 import { Hush, wantsScreen } from '../screen.ts';
 

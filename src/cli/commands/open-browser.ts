@@ -8,8 +8,8 @@ import { KtError } from '../../errors.ts';
 import { browserArguments, findBrowser, profileFolder, serviceUrl } from '../../modes/browser.ts';
 import { ask, findSession } from '../../session/control-client.ts';
 import type { JoinInfo } from '../../session/session.ts';
+import { type Arguments, text } from '../arguments.ts';
 import { withClusterApi } from '../cluster-api.ts';
-import { type Arguments, text } from '../options.ts';
 import { outputOf } from '../output.ts';
 
 export async function openBrowser(args: Arguments): Promise<number> {

@@ -1,6 +1,6 @@
 // `kt` alone, on a terminal: the screen of the session that runs, or a new session with its screen.
 import { findSessions } from '../../session/control-client.ts';
-import { type Arguments, text } from '../options.ts';
+import { type Arguments, text } from '../arguments.ts';
 import { connect } from './connect.ts';
 import { ui } from './ui.ts';
 

@@ -1,7 +1,7 @@
 // `kt recover`: gives Services back whose holder is gone. See modes/recover.ts for what is safe.
 import { recoverAll, recoverByName, recoveredText } from '../../modes/recover.ts';
+import type { Arguments } from '../arguments.ts';
 import { withClusterApi } from '../cluster-api.ts';
-import type { Arguments } from '../options.ts';
 import { outputOf } from '../output.ts';
 
 export async function recover(args: Arguments, version: string): Promise<number> {

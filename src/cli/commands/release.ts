@@ -1,7 +1,7 @@
 // `kt release NAME…`: gives Services up that a session on this laptop holds, or local ports that it forwards, without ending the session.
 import { KtError } from '../../errors.ts';
 import { ask, findSessions, type SessionStatus } from '../../session/control-client.ts';
-import type { Arguments } from '../options.ts';
+import type { Arguments } from '../arguments.ts';
 import { outputOf } from '../output.ts';
 
 /** Milliseconds: the agent may drain for half a minute. */

@@ -1,7 +1,7 @@
 // `kt route HOST`: which way a host goes in the running session, and the rule that made it so.
 import { KtError } from '../../errors.ts';
 import { ask, findSession } from '../../session/control-client.ts';
-import type { Arguments } from '../options.ts';
+import type { Arguments } from '../arguments.ts';
 import { outputOf } from '../output.ts';
 
 interface Explanation {

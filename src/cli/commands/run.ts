@@ -13,10 +13,11 @@ import { Board } from '../../session/board.ts';
 import { ask, findSession } from '../../session/control-client.ts';
 import type { EventSink, SessionEvent } from '../../session/events.ts';
 import { type JoinInfo, Session } from '../../session/session.ts';
+import { type Arguments } from '../arguments.ts';
 import { endSignals } from '../end-signals.ts';
 import { advertised, runRequests } from '../hold-options.ts';
 import { type Inbound, openInbound } from '../inbound.ts';
-import { type Arguments, type SessionArguments, sessionArguments } from '../options.ts';
+import { type SessionArguments, sessionArguments } from '../options.ts';
 import { outputOf } from '../output.ts';
 import { javaVariable, ownVariables, workloadRequest } from '../workload-options.ts';
 

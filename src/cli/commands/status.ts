@@ -1,7 +1,7 @@
 // `kt status`: every session of this user on this laptop, asked over their local sockets. Exit code 1 where there is none.
 import { findSessions } from '../../session/control-client.ts';
 import type { HeldService } from '../../session/state.ts';
-import type { Arguments } from '../options.ts';
+import type { Arguments } from '../arguments.ts';
 import { outputOf } from '../output.ts';
 
 export async function status(args: Arguments): Promise<number> {

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { KtError } from '../../errors.ts';
 import { ask, findSession, findSessions } from '../../session/control-client.ts';
-import type { Arguments } from '../options.ts';
+import type { Arguments } from '../arguments.ts';
 import { outputOf } from '../output.ts';
 
 /** Milliseconds for a session to clean up: deleting the pod has 5 s of its own. */

@@ -10,7 +10,7 @@ import type { SessionPort } from '../../session/port.ts';
 import { curlOf } from '../../session/traffic/curl.ts';
 import { harOf } from '../../session/traffic/har.ts';
 import { trafficOf } from '../../session/traffic/remote.ts';
-import { type Arguments, text } from '../options.ts';
+import { type Arguments, text } from '../arguments.ts';
 import { outputOf } from '../output.ts';
 import { canDraw, isScreen, SCREEN_LEFT, screenFor } from '../screen.ts';
 import { plainLines } from '../view/plain.ts';

@@ -3,8 +3,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { KtError } from '../../errors.ts';
 import { fatalReason, type Pod } from '../agent-lifecycle.ts';
+import { agentRefused } from '../agent-refusal.ts';
 import { deploymentPath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
+import { ASK_PLATFORM } from './create-agent.ts';
 import { serviceAgent } from './manifests.ts';
 import { find, isReady, podsOf } from './objects.ts';
 import type { AgentIdentity } from './types.ts';
@@ -84,9 +86,6 @@ async function deploymentFault(
   const fault = deployment?.status?.conditions?.find(
     ({ type, status }) => type === 'ReplicaFailure' && status === 'True',
   );
-  if (fault)
-    throw new KtError('AGENT_REFUSED', `the cluster refused the agent's pod: ${fault.message ?? 'no reason given'}`, {
-      hint: 'free some quota, or ask who runs the cluster what its policies want of pods',
-    });
+  if (fault) throw agentRefused(fault.message ?? 'no reason given', ASK_PLATFORM);
   return undefined;
 }

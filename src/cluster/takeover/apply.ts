@@ -1,11 +1,12 @@
 // Carries a plan out: origin Service, agent, then one atomic patch of the taken Service. Whatever fails before the patch is undone.
 // Restoring is restore.ts. Each change is announced by `onStep` before it is made; a test ends the process there. Called by modes/hold.ts.
 import { asKtError, KtError } from '../../errors.ts';
-import type { AgentPlacement } from '../agent-pod.ts';
-import { deploymentPath, servicePath } from '../paths.ts';
+import type { AgentPlacement } from '../agent-placement.ts';
+import { servicePath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
 import { statusCode } from '../status.ts';
 import { waitForIngressAgent } from './agent-ready.ts';
+import { createAgentDeployment } from './create-agent.ts';
 import { journalOf, newJournal } from './journal.ts';
 import { ingressDeployment, nameFor, originService, ownerName } from './manifests.ts';
 import { find } from './objects.ts';
@@ -40,7 +41,7 @@ export async function applyTakeover(api: ClusterApi, plan: TakeoverPlan, options
     made.origin = uidOf(origin);
     onStep(`create deployment/${nameFor(service, 'ingress')}`);
     const manifest = ingressDeployment(plan, owner, { ...options, origin: clusterAddress(origin, namespace) });
-    const deployment = await api.request<ServiceObject>('POST', deploymentPath(namespace), { body: manifest, signal });
+    const deployment = await createAgentDeployment(api, namespace, manifest, signal);
     made.deployment = uidOf(deployment);
     await waitForIngressAgent(api, plan, options);
     await options.onReady?.();

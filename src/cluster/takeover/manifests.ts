@@ -2,7 +2,8 @@
 // Pure. Both belong to the Service (ownerReferences), so that whoever deletes it leaves nothing of ours. Called by apply.ts.
 import { createHash } from 'node:crypto';
 import { holderName } from '../../netstack/link/control.codec.ts';
-import { type AgentPlacement, agentPodSpec } from '../agent-pod.ts';
+import type { AgentPlacement } from '../agent-placement.ts';
+import { agentPodSpec } from '../agent-pod.ts';
 import {
   type AgentIdentity,
   JOURNAL_ANNOTATION,
@@ -136,6 +137,7 @@ export function ingressDeployment(plan: TakeoverPlan, owner: TakeoverOwner, opti
   const named = plan.listens.filter(({ targetName }) => targetName !== undefined);
   const unique = new Map(named.map((port) => [port.targetName, port]));
   const labels = {
+    ...options.labels,
     'app.kubernetes.io/name': 'kt-agent',
     'sidecar.istio.io/inject': 'false',
     ...(manual
@@ -168,7 +170,12 @@ export function ingressDeployment(plan: TakeoverPlan, owner: TakeoverOwner, opti
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
-    metadata: { ...made, name, labels: { ...made.labels, ...agent }, annotations: { ...made.annotations, ...notes } },
+    metadata: {
+      ...made,
+      name,
+      labels: { ...options.labels, ...made.labels, ...agent },
+      annotations: { ...options.annotations, ...made.annotations, ...notes },
+    },
     spec: {
       replicas: 1,
       revisionHistoryLimit: 0,
@@ -178,6 +185,7 @@ export function ingressDeployment(plan: TakeoverPlan, owner: TakeoverOwner, opti
         metadata: {
           labels,
           annotations: {
+            ...options.annotations,
             'sidecar.istio.io/inject': 'false',
             'linkerd.io/inject': 'disabled',
             // Whoever plans sees the pods of a Service, not whose Deployment made them.

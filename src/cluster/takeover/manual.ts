@@ -6,6 +6,7 @@ import { deploymentPath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
 import { waitForIngressAgent } from './agent-ready.ts';
 import type { ApplyOptions } from './apply.ts';
+import { createAgentDeployment } from './create-agent.ts';
 import { ingressDeployment, MARK_ANNOTATION, manualAgent, ownerName } from './manifests.ts';
 import { isStarted, list } from './objects.ts';
 import { planTakeover, type TakeoverRequest } from './plan.ts';
@@ -89,7 +90,7 @@ export async function applyManual(api: ClusterApi, plan: TakeoverPlan, options: 
   try {
     onStep(`create deployment/${manual.agent.deployment}`);
     const body = ingressDeployment(plan, owner, { ...options, origin: null });
-    await api.request('POST', deploymentPath(namespace), { body, signal });
+    await createAgentDeployment(api, namespace, body, signal);
     await waitForIngressAgent(api, { namespace, service, agent: manual.agent, isUp: isStarted }, options);
   } catch (error) {
     await removeAgent(api, namespace, manual.agent).catch(() => undefined);

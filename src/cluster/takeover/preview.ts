@@ -1,11 +1,12 @@
 // Plans and makes a preview: a new Service that is the laptop. It leads to an ingress agent from the start and has no origin: when the laptop is
 // away, callers are refused at once. Undoing is deleting (restore.ts); its journal is on the Service as on a taken one. Called by modes/hold.ts.
 import { asKtError, KtError } from '../../errors.ts';
-import { deploymentPath, servicePath } from '../paths.ts';
+import { servicePath } from '../paths.ts';
 import type { ClusterApi } from '../rest.ts';
 import { statusCode } from '../status.ts';
 import { waitForIngressAgent } from './agent-ready.ts';
 import type { ApplyOptions } from './apply.ts';
+import { createAgentDeployment } from './create-agent.ts';
 import { newJournal } from './journal.ts';
 import { ingressDeployment, nameFor, ownerName, previewService } from './manifests.ts';
 import { find } from './objects.ts';
@@ -110,7 +111,7 @@ export async function applyPreview(api: ClusterApi, plan: TakeoverPlan, options:
     made = await api.request<ServiceObject>('POST', servicePath(namespace), { body, signal });
     onStep(`create deployment/${nameFor(service, 'ingress')}`);
     const manifest = ingressDeployment({ ...plan, original: made }, owner, { ...options, origin: null });
-    await api.request('POST', deploymentPath(namespace), { body: manifest, signal });
+    await createAgentDeployment(api, namespace, manifest, signal);
     await waitForIngressAgent(api, plan, options);
   } catch (error) {
     const known = signal.aborted

@@ -19,11 +19,7 @@ export interface DoctorOptions
     | 'clusterDomain'
     | 'mode'
     | 'transport'
-    | 'image'
-    | 'imagePullSecret'
-    | 'nodeSelector'
-    | 'labels'
-    | 'annotations'
+    | 'placement'
     | 'startLimitMs'
   > {
   readonly env: NodeJS.ProcessEnv;

@@ -207,6 +207,21 @@ describe('manifests', () => {
     });
   });
 
+  test('G2: labels and annotations that a policy asks for are on Deployment and pods, and never in place of those that choose them', () => {
+    const labels = { team: 'shop', 'app.kubernetes.io/name': 'mine', ...agentLabels('another') };
+    const made = ingressDeployment(PLAN, OWNER, {
+      code: 'code',
+      origin: '10.0.0.1',
+      labels,
+      annotations: { owner: 'anna', 'kt/user': 'x' },
+    });
+    const expected = { labels: { team: 'shop', ...agentLabels('orders') }, annotations: { owner: 'anna' } };
+    expect(made).toMatchObject({
+      metadata: { ...expected, annotations: { ...expected.annotations, 'kt/user': OWNER.user } },
+      spec: { template: { metadata: expected } },
+    });
+  });
+
   test('names are DNS labels, also of long Services, and differ', () => {
     const names = ['a'.repeat(63), `${'a'.repeat(62)}b`].map((name) => nameFor(name, 'ingress'));
     expect(names.every((name) => /^[a-z0-9-]{1,63}$/.test(name))).toBe(true);

@@ -27,11 +27,11 @@ export const checkAgent: Check = async (world) => {
   try {
     session = await Session.open({ ...wanted, listen }, (event) => seen.push(event), signal);
   } catch (error) {
-    return [...opened(seen, options.image), failure(asKtError(error))];
+    return [...opened(seen, options.placement?.image), failure(asKtError(error))];
   }
   try {
     const names = mode === 'agent' && dialer ? await checkNames(world, dialer) : [];
-    return [...opened(seen, options.image), ...session.state.reduced.map(reduced), ...names];
+    return [...opened(seen, options.placement?.image), ...session.state.reduced.map(reduced), ...names];
   } finally {
     await session.close('the doctor is done');
   }

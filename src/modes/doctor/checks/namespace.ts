@@ -16,20 +16,15 @@ export const checkNamespace: Check = async (world) => {
   if (!api || !config) return [];
   const { namespace } = config;
   if (mode !== 'agent') return { verdict: 'skipped', text: 'no agent is started, so no policy is asked' };
-  const { image, imagePullSecret, nodeSelector, labels, annotations, version } = options;
   const manifest = agentPod({
     name: 'kt-agent-doctor',
     session: 'doctor',
     code: '',
     token: '',
-    version,
+    version: options.version,
     user: 'doctor',
     host: 'doctor',
-    image,
-    imagePullSecret,
-    nodeSelector,
-    labels,
-    annotations,
+    ...options.placement,
   });
   const outcomes: Outcome[] = [];
   try {
