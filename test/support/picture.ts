@@ -44,7 +44,20 @@ function runsOf(terminal: Terminal, row: number): Run[] {
       last.columns += cell.getWidth();
     } else runs.push({ column, columns: cell.getWidth(), text, fill, bold, inverse });
   }
-  return runs.filter(({ text, inverse }) => inverse || text.trim() !== '');
+  return runs.map(trimmed).filter(({ text }) => text !== '');
+}
+
+/** Without the spaces around it, which some programs drop and others stretch. Inverse ones are seen. */
+function trimmed(run: Run): Run {
+  if (run.inverse) return run;
+  const text = run.text.trimEnd();
+  const start = text.length - text.trimStart().length;
+  return {
+    ...run,
+    text: text.slice(start),
+    column: run.column + start,
+    columns: run.columns - (run.text.length - text.length) - start,
+  };
 }
 
 const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
