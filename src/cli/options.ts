@@ -48,6 +48,11 @@ export const SESSION_OPTIONS = {
     describe: 'hosts and suffixes to reach through the cluster',
     group: 'Routes:',
   },
+  'ingress-ip': {
+    type: 'string',
+    describe: "the ingress controller's address or Service: hosts of the namespace's Ingresses lead there",
+    group: 'Routes:',
+  },
   'cluster-domain': {
     type: 'string',
     default: 'cluster.local',
@@ -90,7 +95,6 @@ export const IGNORED_OPTIONS = [
   'disable-tun-device',
   'disable-tun-route',
   'skip-cleanup',
-  'ingress-ip',
   'port-forward-timeout',
   'use-shadow-deployment',
   'use-local-time',
@@ -114,6 +118,7 @@ export interface SessionArguments {
   readonly includeIps: readonly string[];
   readonly excludeIps: readonly string[];
   readonly alsoProxy: readonly string[];
+  readonly ingressIp: string | undefined;
   readonly clusterDomain: string;
   readonly mode: 'auto' | 'agent' | 'agentless';
   readonly transport: Way | undefined;
@@ -147,6 +152,7 @@ export function sessionArguments(args: Arguments): SessionArguments {
     includeIps: list(args, 'includeIps'),
     excludeIps: list(args, 'excludeIps'),
     alsoProxy: list(args, 'includeDomains'),
+    ingressIp: text(args, 'ingressIp'),
     clusterDomain: text(args, 'clusterDomain') ?? 'cluster.local',
     mode: transport === 'agentless' ? 'agentless' : known[mode as keyof typeof known],
     transport: way,

@@ -26,3 +26,4 @@ export const tokenPath = (namespace: string, serviceAccount: string): string =>
 /** `group` with its version, as in `apiVersion`: `v1`, `apps/v1`. */
 export const workloadPath = (group: string, resource: string, namespace: string, name: string): string =>
   named(`${group.includes('/') ? inGroup(group, namespace) : core(namespace)}/${resource}`, name);
+export const ingressesPath = (namespace: string): string => `${inGroup('networking.k8s.io/v1', namespace)}/ingresses`;

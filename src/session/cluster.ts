@@ -3,11 +3,14 @@
 import { lookup } from 'node:dns/promises';
 import { hostname as laptopName, networkInterfaces } from 'node:os';
 import { type ClusterConfig, loadClusterConfig } from '../cluster/config.ts';
+import { watchIngressHosts } from '../cluster/ingress-hosts.ts';
 import { ClusterApi } from '../cluster/rest.ts';
 import { type Service, watchServices } from '../cluster/services.ts';
 import type { Dialer } from '../netstack/dialer.ts';
 import { corporateDialer } from '../netstack/http/corporate-dialer.ts';
+import { AliasDialer } from '../netstack/route/alias-dialer.ts';
 import { DirectDialer } from '../netstack/route/direct-dialer.ts';
+import { HostAliases } from '../netstack/route/host-aliases.ts';
 import { Router } from '../netstack/route/router.ts';
 import { RoutingDialer } from '../netstack/route/routing-dialer.ts';
 import type { EventSink } from './events.ts';
@@ -26,6 +29,8 @@ export interface SessionCluster {
   readonly services: () => readonly Service[];
   /** Settles when the Services were seen once, or can't be. */
   readonly servicesSeen: Promise<void>;
+  /** The dialer for what is in the cluster: `cluster`, where hosts of Ingresses mean their controller. */
+  inside(cluster: Dialer): Dialer;
   /** The dialer for everything: `cluster` for what is in the cluster, the corporate proxy or direct for the rest. */
   route(cluster: Dialer): Dialer;
   close(): void;
@@ -39,18 +44,21 @@ export async function openCluster(
   const { kubeconfig, context, namespace, transport } = options;
   const config = await loadClusterConfig({ kubeconfig, context, namespace, transport });
   const api = new ClusterApi(config);
+  const aliases = options.ingressIp === undefined ? undefined : new HostAliases(options.ingressIp);
   const router = new Router({
     namespace: config.namespace,
     clusterDomain: options.clusterDomain,
     includeIps: options.includeIps,
     excludeIps: options.excludeIps,
     alsoProxy: options.alsoProxy,
+    aliases,
     env: process.env,
     ownHosts: await ownHosts(config.server),
   });
   let services: readonly Service[] = [];
   const watching = new AbortController();
-  const watch = watchServices(api, config.namespace, AbortSignal.any([signal, watching.signal]), (view) => {
+  const ended = AbortSignal.any([signal, watching.signal]);
+  const watch = watchServices(api, config.namespace, ended, (view) => {
     services = view.services;
     router.setServices(
       config.namespace,
@@ -58,6 +66,7 @@ export async function openCluster(
     );
     for (const address of [...view.serviceAddresses, ...view.podAddresses]) router.learn(address);
   });
+  if (aliases) void followIngresses(aliases, api, config.namespace, ended, emit);
   const seen = watch.first.then((allowed) => {
     if (!allowed && !signal.aborted) {
       emit({
@@ -74,6 +83,7 @@ export async function openCluster(
     context: config.context,
     services: () => services,
     servicesSeen: Promise.race([seen, new Promise<void>((resolve) => setTimeout(resolve, FIRST_LIST_MS).unref())]),
+    inside: (cluster) => (aliases ? new AliasDialer(cluster, aliases) : cluster),
     route: (cluster) =>
       new RoutingDialer({ router, cluster, direct: new DirectDialer(), corporate: corporateDialer(process.env) }),
     close: () => {
@@ -81,6 +91,22 @@ export async function openCluster(
       api.close();
     },
   };
+}
+
+async function followIngresses(
+  aliases: HostAliases,
+  api: ClusterApi,
+  namespace: string,
+  signal: AbortSignal,
+  emit: EventSink,
+): Promise<void> {
+  const allowed = await watchIngressHosts(api, namespace, signal, (hosts) => aliases.set(hosts));
+  if (allowed || signal.aborted) return;
+  emit({
+    type: 'warning',
+    message: `the Ingresses of ${namespace} can't be listed: --ingressIp has no hosts to lead anywhere`,
+    hint: 'ask for get, list, watch on ingresses (networking.k8s.io), or name the hosts with --includeDomains',
+  });
 }
 
 /** The API server's own names and addresses and the laptop's: never "in the cluster", or kt would cut the branch it sits on. */

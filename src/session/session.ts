@@ -36,6 +36,8 @@ export interface SessionOptions {
   readonly includeIps: readonly string[];
   readonly excludeIps: readonly string[];
   readonly alsoProxy: readonly string[];
+  /** Where the hosts of the namespace's Ingresses lead: an address or a name of the cluster. */
+  readonly ingressIp?: string | undefined;
   readonly clusterDomain: string;
   readonly mode: 'auto' | Mode;
   readonly placement?: AgentPlacement | undefined;
@@ -244,7 +246,8 @@ export class Session {
     for (const forward of this.#own?.forwards ?? []) this.#emit({ type: 'forwarding', ...forward });
   }
 
-  async #listen(options: SessionOptions, cluster: SessionCluster, names: Dialer, mode: Mode): Promise<void> {
+  async #listen(options: SessionOptions, cluster: SessionCluster, reached: Dialer, mode: Mode): Promise<void> {
+    const names = cluster.inside(reached);
     const emit: EventSink = (event) => this.#emit(event);
     const { traffic } = this.board;
     if (options.listen) this.#own = await options.listen({ dialer: this.forwardDialer(names), cluster, mode, emit });

@@ -1,15 +1,17 @@
 // Decides which way a host goes, by ordered rules that can be shown (`kt route HOST`) and that change while kt runs.
 //   1 laptop   the laptop's own names and addresses, and the API server's: never in the cluster
 //   2 exclude  --excludeIps
-//   3 also     --includeDomains: hosts that are reached through the cluster
-//   4 name     names of the cluster (cluster-names.ts)
-//   5 address  --includeIps, addresses seen in the cluster, networks guessed from them
-//   6 outside  the company proxy as configured, or direct
+//   3 ingress  --ingressIp: hosts of the namespace's Ingresses
+//   4 also     --includeDomains: hosts that are reached through the cluster
+//   5 name     names of the cluster (cluster-names.ts)
+//   6 address  --includeIps, addresses seen in the cluster, networks guessed from them
+//   7 outside  the company proxy as configured, or direct
 // The rules are in rules.ts; here is what they know. Decides only; routing-dialer.ts dials. Must answer at once: shims wait for it.
 import type { ResolveAnswer } from '../dialer.ts';
 import { parseHost } from '../target.codec.ts';
 import { NetworkSet, parseAddress, parseNetwork } from './cidr.ts';
 import { guessNetwork } from './guess-networks.ts';
+import type { HostAliases } from './host-aliases.ts';
 import { clusterRules, type Host, type Known, outsideRules, type Route, type Rule } from './rules.ts';
 
 export type { Route } from './rules.ts';
@@ -21,6 +23,8 @@ export interface RouterOptions {
   readonly excludeIps: readonly string[];
   /** Hosts (`db.corp.example`) and suffixes (`.rds.example`) to reach through the cluster. */
   readonly alsoProxy: readonly string[];
+  /** Hosts of Ingresses and where they lead. */
+  readonly aliases?: HostAliases | undefined;
   /** For HTTPS_PROXY, HTTP_PROXY and NO_PROXY. */
   readonly env: NodeJS.ProcessEnv;
   /** Names and addresses of the laptop and of the API server. */
@@ -49,6 +53,7 @@ export class Router {
   readonly #seen = new Map<string, boolean>();
   #ipv6 = false;
   readonly #alsoProxy: readonly string[];
+  readonly #aliases: HostAliases | undefined;
   readonly #services = new Map<string, ReadonlySet<string> | undefined>();
   readonly #rules: readonly Rule[];
   readonly #outside: readonly Rule[];
@@ -67,6 +72,7 @@ export class Router {
           .replace(/\.$/, ''),
       )
       .filter((one) => one !== '');
+    this.#aliases = options.aliases;
     this.#services.set(options.namespace, undefined);
     const known: Known = {
       own: this.#own,
@@ -76,6 +82,7 @@ export class Router {
       guessed: this.#guessed,
       names: { clusterDomain: this.clusterDomain, namespace: options.namespace, services: this.#services },
       alsoProxy: this.#alsoProxy,
+      aliases: this.#aliases,
       env: options.env,
     };
     this.#outside = outsideRules(known);
@@ -162,7 +169,7 @@ export class Router {
 
   /** Suffixes and hosts that only the cluster has, for shims. */
   suffixes(): string[] {
-    return ['svc', this.clusterDomain, ...this.#alsoProxy];
+    return ['svc', this.clusterDomain, ...this.#alsoProxy, ...(this.#aliases?.names() ?? [])];
   }
 
   /** The canonical address, unless it is none or one of the laptop's world. */

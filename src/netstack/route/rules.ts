@@ -3,6 +3,7 @@
 import type { RouteVia } from '../dialer.ts';
 import type { NetworkSet } from './cidr.ts';
 import { judgeName, type KnownNames } from './cluster-names.ts';
+import type { HostAliases } from './host-aliases.ts';
 import { environmentProxy } from './no-proxy.ts';
 
 export interface Route {
@@ -37,6 +38,7 @@ export interface Known {
   readonly names: KnownNames;
   /** Without the dot in front; each counts with everything below it. */
   readonly alsoProxy: readonly string[];
+  readonly aliases: HostAliases | undefined;
   readonly env: NodeJS.ProcessEnv;
 }
 
@@ -61,6 +63,7 @@ export function clusterRules(known: Known, outside: (host: Host) => Route): Rule
   return [
     rule(LAPTOP, (host) => (isOwn(host, known.own) ? leaves(host, LAPTOP) : undefined)),
     rule('--excludeIps', (host) => (known.excluded.has(host.name) ? leaves(host, '--excludeIps') : undefined)),
+    ...ingressRules(known, enters),
     rule('--includeDomains', ({ name }) =>
       known.alsoProxy.some((one) => name === one || name.endsWith(`.${one}`)) ? enters('--includeDomains') : undefined,
     ),
@@ -85,6 +88,12 @@ export function clusterRules(known: Known, outside: (host: Host) => Route): Rule
           : undefined,
     },
   ];
+}
+
+function ingressRules({ aliases }: Known, enters: (why: string) => Route): Rule[] {
+  if (aliases === undefined) return [];
+  const why = `a host of an Ingress, by --ingressIp ${aliases.target}`;
+  return [rule('--ingressIp: hosts of Ingresses', ({ name }) => (aliases.has(name) ? enters(why) : undefined))];
 }
 
 function rule(text: string, decide: (host: Host) => Route | undefined): Rule {
