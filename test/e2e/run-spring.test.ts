@@ -1,13 +1,16 @@
 // Must: `kt run -- mvn spring-boot:run` on a real Spring Boot application reaches Services, Redis and PostgreSQL of the cluster by name
-// and by address; the same without kt fails, which proves that the test can. The database is deployed by the test.
+// and by address; the same without kt fails, which proves that the test can. Taken by `--exchange`, a pod gets its answers. The database is
+// deployed by the test.
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { CalledBack } from './support/call-back.ts';
 import { execute, kubectl, Laptop, UID } from './support/kt.ts';
 import { addresses, checksOf, DEAD_PROXY, fixture, ktRun, runAs } from './support/programs.ts';
 
 const laptop = new Laptop();
+const shop = new CalledBack(laptop, 'kt-t-spring');
 const NAME = 'postgres';
 const PASSWORD = 'kt-e2e';
 let project: string;
@@ -45,13 +48,9 @@ async function deployPostgres(): Promise<string> {
 const removePostgres = (): Promise<string> =>
   kubectl(['delete', 'pod,service', NAME, '--ignore-not-found', '--now', '--wait']);
 
-const maven = (...more: string[]): string[] => [
-  'mvn',
-  '-q',
-  ...more,
-  'spring-boot:run',
-  '-Dspring-boot.run.arguments=--once',
-];
+const boot = (...more: string[]): string[] => ['mvn', '-q', ...more, 'spring-boot:run'];
+/** Checks at its start, and ends. */
+const once = (...more: string[]): string[] => [...boot(...more), '-Dspring-boot.run.arguments=--once'];
 
 beforeAll(async () => {
   project = await fixture(laptop, 'spring-shop');
@@ -71,8 +70,9 @@ beforeAll(async () => {
   };
 }, 240_000);
 afterAll(async () => {
-  await removePostgres();
   await laptop.close();
+  await shop.remove();
+  await removePostgres();
 });
 
 const ANSWERS = {
@@ -90,7 +90,7 @@ const ANSWERS = {
 };
 
 test('without kt nothing answers (this also fetches what Maven needs)', { timeout: 200_000 }, async () => {
-  const outcome = await runAs(laptop, maven(), { cwd: project, env });
+  const outcome = await runAs(laptop, once(), { cwd: project, env });
   expect(outcome.code, outcome.stderr).not.toBe(0);
   const checks = checksOf(outcome);
   expect(Object.keys(checks), outcome.stdout).toEqual(Object.keys(ANSWERS));
@@ -98,13 +98,23 @@ test('without kt nothing answers (this also fetches what Maven needs)', { timeou
 });
 
 test('kt run -- mvn spring-boot:run: everything answers, by name and by address', { timeout: 200_000 }, async () => {
-  const outcome = await runAs(laptop, ktRun(laptop, ...maven('-o')), { cwd: project, env });
+  const outcome = await runAs(laptop, ktRun(laptop, ...once('-o')), { cwd: project, env });
   expect(checksOf(outcome), outcome.stderr).toEqual(ANSWERS);
   expect(outcome.code).toBe(0);
 });
 
 test('the same with a dead company proxy in the environment', { timeout: 200_000 }, async () => {
-  const outcome = await runAs(laptop, ktRun(laptop, ...maven('-o')), { cwd: project, env: { ...env, ...DEAD_PROXY } });
+  const outcome = await runAs(laptop, ktRun(laptop, ...once('-o')), { cwd: project, env: { ...env, ...DEAD_PROXY } });
   expect(checksOf(outcome), outcome.stderr).toEqual(ANSWERS);
   expect(outcome.code).toBe(0);
+});
+
+test('kt run --exchange: a pod calls it back, and its answer comes from the database and Redis', {
+  timeout: 240_000,
+}, async () => {
+  await shop.deploy();
+  const running = await shop.serve({ cwd: project, env, command: () => boot('-o') }, '/check');
+  const checks = JSON.parse(running.answer) as { check: string; ok?: string }[];
+  expect(Object.fromEntries(checks.map(({ check, ok }) => [check, ok])), running.app.stderr()).toEqual(ANSWERS);
+  await shop.expectCalledBack(running, '/check', '{"check":"JDBC","ok":"row"}');
 });
