@@ -6,14 +6,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Outcome, runProgram } from '../support/run-program.ts';
-import { POD, type ShimWorld, shimWorld } from '../support/shim-world.ts';
+import { runProgram } from '../support/run-program.ts';
+import { type ShimWorld, shimWorld } from '../support/shim-world.ts';
+import { ANSWERS, said, URLS } from './support/asked.ts';
 import { findJdks } from './support/jdks.ts';
 import { needs } from './support/servers.ts';
 
 const home17 = findJdks().find(({ feature }) => feature === 17)?.home ?? '';
 const java = join(home17, 'bin/java');
-const URLS = ['http://orders.shop/', `http://${POD}:8080/`];
 const SOURCE = 'test/fixtures/launches/Ask.java';
 let world: ShimWorld;
 let folder: string;
@@ -34,26 +34,23 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** The lines that say what a URL answered. */
-const said = ({ stdout }: Outcome): string[] => stdout.split('\n').filter((line) => /^http:\S+ [=!]/.test(line));
-const answers = URLS.map((url) => expect.stringMatching(`^${url} = .*"service":"orders"`));
-const twice = [...answers, ...answers];
+const twice = [...ANSWERS, ...ANSWERS];
 
 test.each<[string, () => string[], NodeJS.ProcessEnv, unknown[]]>([
-  ['java -cp', () => ['-cp', folder, 'Ask', ...URLS], {}, answers],
-  ['java -jar', () => ['-jar', join(folder, 'ask.jar'), ...URLS], {}, answers],
-  ['java @argfile', () => [`@${join(folder, 'arguments')}`], {}, answers],
-  ['java Ask.java', () => [SOURCE, ...URLS], {}, answers],
+  ['java -cp', () => ['-cp', folder, 'Ask', ...URLS], {}, ANSWERS],
+  ['java -jar', () => ['-jar', join(folder, 'ask.jar'), ...URLS], {}, ANSWERS],
+  ['java @argfile', () => [`@${join(folder, 'arguments')}`], {}, ANSWERS],
+  ['java Ask.java', () => [SOURCE, ...URLS], {}, ANSWERS],
   [
     'options in JAVA_TOOL_OPTIONS',
     () => ['-cp', folder, 'Ask', 'property', 'said', ...URLS],
     { JAVA_TOOL_OPTIONS: '-Dsaid="by the user" -Xmx64m' },
-    ['http:said = by the user', ...answers],
+    ['http:said = by the user', ...ANSWERS],
   ],
-  ['options in JDK_JAVA_OPTIONS', () => ['Ask', ...URLS], { JDK_JAVA_OPTIONS: '-cp "FOLDER" -Xmx64m' }, answers],
-  ['a JVM that starts a JVM', () => ['-cp', folder, 'Ask', 'child', ...URLS], {}, answers],
+  ['options in JDK_JAVA_OPTIONS', () => ['Ask', ...URLS], { JDK_JAVA_OPTIONS: '-cp "FOLDER" -Xmx64m' }, ANSWERS],
+  ['a JVM that starts a JVM', () => ['-cp', folder, 'Ask', 'child', ...URLS], {}, ANSWERS],
   ['the classes loaded anew, as devtools does', () => ['-cp', folder, 'Ask', 'again', ...URLS], {}, twice],
-  ['class data sharing off', () => ['-Xshare:off', '-cp', folder, 'Ask', ...URLS], {}, answers],
+  ['class data sharing off', () => ['-Xshare:off', '-cp', folder, 'Ask', ...URLS], {}, ANSWERS],
 ])(
   '%s',
   async (_, args, variables, expected) => {
@@ -78,7 +75,7 @@ test('gradle run: a JavaExec of the distribution, offline and without a daemon',
   const base = { JAVA_HOME: home17, GRADLE_USER_HOME: home, ASK: URLS.join(' ') };
   const arguments_ = ['--offline', '-q', '-p', project, '--project-cache-dir', join(folder, 'gradle cache'), 'run'];
   const under = await runProgram('gradle', arguments_, world.environment(base));
-  expect(said(under), under.stderr + under.stdout).toEqual(answers);
+  expect(said(under), under.stderr + under.stdout).toEqual(ANSWERS);
   // No daemon is left that would keep this session's environment.
   const status = await runProgram('gradle', ['--status'], { ...world.bare(), ...base });
   expect(status.stdout).not.toMatch(/IDLE|BUSY/);
