@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { KtError } from '../errors.ts';
 import type { Action, ActionAnswers, ActionKind } from './actions.ts';
 import { ask } from './control-client.ts';
+import { endpointOf } from './control-paths.ts';
 import type { StampedEvent } from './events.ts';
 import type { SessionPort } from './port.ts';
 import { reduce, type SessionState } from './state.ts';
@@ -29,7 +30,7 @@ interface Snapshot {
 /** Rejects with SESSION_LOST where nobody answers on `path`. */
 export function attach(path: string): Promise<SessionPort> {
   return new Promise((resolve, reject) => {
-    const socket = connect(path);
+    const socket = connect(endpointOf(path));
     const listeners = new Set<(event: StampedEvent) => void>();
     // What came before anybody listened: the first picture of the namespace, say. The first listener gets it.
     let early: StampedEvent[] | undefined = [];

@@ -3,7 +3,7 @@
 import { rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { type ErrorCode, KtError } from '../errors.ts';
-import { controlPaths } from './control-paths.ts';
+import { controlPaths, endpointOf } from './control-paths.ts';
 import { deadSessionFiles } from './session-file.ts';
 import type { SessionState } from './state.ts';
 
@@ -22,7 +22,7 @@ export interface SessionStatus extends SessionState {
 /** Asks one question; rejects with the session's own KtError, or with SESSION_LOST. */
 export function ask<T>(path: string, question: object, limitMs = ANSWER_MS): Promise<T> {
   return new Promise((resolve, reject) => {
-    const socket: Socket = connect(path);
+    const socket: Socket = connect(endpointOf(path));
     let held = '';
     const timer = setTimeout(() => fail(new KtError('SESSION_LOST', 'the session does not answer')), limitMs);
     const fail = (error: Error): void => {
@@ -53,42 +53,51 @@ export function ask<T>(path: string, question: object, limitMs = ANSWER_MS): Pro
   });
 }
 
-/** Every session of this user that answers, with the path of its socket. */
-export async function findSessions(): Promise<{ readonly path: string; readonly status: SessionStatus }[]> {
-  for (const path of deadSessionFiles()) rmSync(path, { force: true });
-  const found = await Promise.all(
+interface Looked {
+  readonly path: string;
+  /** Undefined: it does not answer. */
+  readonly status?: SessionStatus;
+  readonly leftOver?: boolean;
+}
+
+function lookAtAll(): Promise<Looked[]> {
+  return Promise.all(
     controlPaths().map(async (path) => {
       try {
         return { path, status: await ask<SessionStatus>(path, { ask: 'status' }) };
       } catch (error) {
-        if (isLeftOver(error)) rmSync(path, { force: true });
-        return undefined;
+        return { path, leftOver: isLeftOver(error) };
       }
     }),
   );
-  return found.filter((one) => one !== undefined);
 }
 
-/** Nobody listens on it any more. A pipe of Windows goes with its process. */
+/** Every session of this user that answers, with the path of its socket. What dead ones left is removed. */
+export async function findSessions(): Promise<{ readonly path: string; readonly status: SessionStatus }[]> {
+  const all = await lookAtAll();
+  remove(deadFiles(all));
+  return all.flatMap(({ path, status }) => (status ? [{ path, status }] : []));
+}
+
+/** Nobody listens on it any more. A pipe of Windows is gone with its process (ENOENT), the file that told of it is not. */
 function isLeftOver(error: unknown): boolean {
   const cause = error instanceof KtError ? (error.cause as NodeJS.ErrnoException | undefined) : undefined;
-  return cause?.code === 'ECONNREFUSED' && process.platform !== 'win32';
+  return cause?.code === 'ECONNREFUSED' || cause?.code === 'ENOENT';
+}
+
+const deadFiles = (all: readonly Looked[]): string[] => [
+  ...all.filter(({ leftOver }) => leftOver).map(({ path }) => path),
+  ...deadSessionFiles(),
+];
+
+function remove(paths: readonly string[]): void {
+  for (const path of paths) rmSync(path, { force: true });
 }
 
 /** Sockets and files of sessions that are gone, removed unless it is only a question. */
 export async function removeDeadSessions(dryRun: boolean): Promise<string[]> {
-  const looked = await Promise.all(
-    controlPaths().map(async (path) => {
-      try {
-        await ask(path, { ask: 'status' });
-        return [];
-      } catch (error) {
-        return isLeftOver(error) ? [path] : [];
-      }
-    }),
-  );
-  const dead = [...looked.flat(), ...deadSessionFiles()];
-  if (!dryRun) for (const path of dead) rmSync(path, { force: true });
+  const dead = deadFiles(await lookAtAll());
+  if (!dryRun) remove(dead);
   return dead;
 }
 

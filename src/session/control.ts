@@ -1,9 +1,10 @@
 // The local socket through which other kt commands join a session: one JSON line asks, JSON lines answer.
 //   {"ask":"status"} {"ask":"stop"} {"ask":"route","host":"orders"} {"ask":"join"} {"ask":"act","action":{…}} {"ask":"events"} {"ask":"watch"}
 // Knows the wire, not the answers: board.ts gives those. The client half is control-client.ts and attach.ts.
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { asKtError, KtError } from '../errors.ts';
+import { endpointOf } from './control-paths.ts';
 
 /** Characters of one question. */
 const LINE_MAX = 4_096;
@@ -37,7 +38,7 @@ export class ControlServer {
     this.#server.maxConnections = CLIENTS_MAX;
   }
 
-  /** Listens on `path`, readable by its owner only. Rejects with LISTEN_FAILED. */
+  /** Listens on `path` (of control-paths.ts), readable by its owner only. Rejects with LISTEN_FAILED. */
   static async listen(path: string, handlers: ControlHandlers): Promise<ControlServer> {
     const control = new ControlServer(path, handlers);
     const before = process.platform === 'win32' ? undefined : process.umask(0o177);
@@ -46,12 +47,13 @@ export class ControlServer {
         control.#server.once('error', (cause) =>
           reject(new KtError('LISTEN_FAILED', `cannot listen on ${path}: ${cause.message}`, { cause })),
         );
-        control.#server.listen(path, resolve);
+        control.#server.listen(endpointOf(path), resolve);
       });
     } finally {
       if (before !== undefined) process.umask(before);
     }
-    if (process.platform !== 'win32') chmodSync(path, 0o600);
+    if (process.platform === 'win32') writeFileSync(path, '');
+    else chmodSync(path, 0o600);
     control.#server.on('error', () => undefined);
     return control;
   }
@@ -59,7 +61,7 @@ export class ControlServer {
   close(): void {
     this.#server.close();
     for (const socket of this.#clients) socket.end();
-    if (process.platform !== 'win32') rmSync(this.#path, { force: true });
+    rmSync(this.#path, { force: true });
   }
 
   #serve(socket: Socket, handlers: ControlHandlers): void {

@@ -2,24 +2,15 @@
 // not answer (NAME=VALUE lines, the same names as in their environment). One for each context and namespace, 0600, because it holds the
 // broker's token. Written when a session's ports are open, removed when it ends, or by the next command where it was killed. Called by session.ts and control-client.ts.
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ShimSettings, shimVariables } from '../netstack/broker/settings.codec.ts';
-import { controlFolder } from './control-paths.ts';
+import { runtimeFolder } from './control-paths.ts';
 
 /** The same for every session of this context and namespace, so that the next one is found where this one was. */
 export function sessionFilePath(context: string, namespace: string): string {
   const name = createHash('sha256').update(`${context}\n${namespace}`).digest('hex').slice(0, 16);
   return join(runtimeFolder(), `${name}.session`);
-}
-
-/** Where kt keeps files of the user alone. On Windows the control sockets are in no folder. */
-export function runtimeFolder(): string {
-  if (process.platform !== 'win32') return controlFolder();
-  const own = join(process.env['LOCALAPPDATA'] ?? tmpdir(), 'kt');
-  mkdirSync(own, { recursive: true });
-  return own;
 }
 
 /** A session that others can join takes the place of any other's file; a program's own session only that of a dead one. */

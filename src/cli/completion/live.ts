@@ -7,7 +7,7 @@ import { listContexts, loadClusterConfig } from '../../cluster/config.ts';
 import { namespacesPath, servicePath } from '../../cluster/paths.ts';
 import { ClusterApi } from '../../cluster/rest.ts';
 import type { Service } from '../../cluster/services.ts';
-import { runtimeFolder } from '../../session/session-file.ts';
+import { runtimeFolder } from '../../session/control-paths.ts';
 import type { Live, Where } from './words.ts';
 
 /** Milliseconds that an answer is good for: a line is typed in it, and a new Service is not missed for long. */

@@ -1,9 +1,8 @@
 // The folder on the laptop that stands for a workload's volumes: 0700, files 0600, each file changed in one step so that no program
 // reads half of it. Removed at the end; what a killed kt left is removed by the next one. Knows no Kubernetes. Called by open.ts.
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { controlFolder } from '../../session/control-paths.ts';
+import { runtimeFolder } from '../../session/control-paths.ts';
 import { isAlive } from '../../session/session-file.ts';
 
 const PREFIX = 'files-';
@@ -17,8 +16,8 @@ export class WorkloadFolder {
   }
 
   static create(): WorkloadFolder {
-    // The sessions' folder is in memory on most systems. On Windows that is no folder of files, and the temporary one is the user's own.
-    const parent = process.platform === 'win32' ? tmpdir() : controlFolder();
+    // The sessions' folder is in memory on most systems.
+    const parent = runtimeFolder();
     sweep(parent);
     const path = mkdtempSync(join(parent, `${PREFIX}${process.pid}-`));
     chmodSync(path, 0o700);

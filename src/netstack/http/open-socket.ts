@@ -48,7 +48,8 @@ export async function openTls({ host, port }: Target, options: TlsOptions, signa
     checkServerIdentity: (_, certificate) => checkServerIdentity(options.name, certificate),
     onread: reader.onread,
   } as ConnectionOptions);
-  secure.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS);
+  // Not before: on Windows an option that the system does not know would be the failure of connect.
+  secure.once('connect', () => secure.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS));
   reader.attach(secure);
   await settled(secure, 'secureConnect', signal);
   return secure;

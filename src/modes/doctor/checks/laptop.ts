@@ -8,7 +8,7 @@ import { asset } from '../../../assets.ts';
 import { kubeconfigFiles, loadClusterConfig } from '../../../cluster/config.ts';
 import { asKtError } from '../../../errors.ts';
 import { findSessions } from '../../../session/control-client.ts';
-import { controlFolder, controlPaths } from '../../../session/control-paths.ts';
+import { controlPaths, runtimeFolder } from '../../../session/control-paths.ts';
 import { DNS_PORT, PROXY_PORT } from '../../../session/listeners.ts';
 import type { Check, Outcome } from '../types.ts';
 
@@ -19,7 +19,7 @@ export const checkLaptop: Check = async ({ options: { version, env } }) => {
   const text = `kt ${version}, Node ${process.versions.node}, ${platform()} ${arch()}, ${hostname()}`;
   const ignored = ['ALL_PROXY', 'all_proxy'].filter((name) => env[name] && !proxySet(env));
   try {
-    controlFolder(env);
+    runtimeFolder(env);
   } catch (error) {
     const { message, hint, code } = asKtError(error);
     return { verdict: 'failed', text: message, hint, code };
