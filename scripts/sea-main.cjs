@@ -74,11 +74,13 @@ function main() {
     throw new Error(`${path.dirname(node)} must not run programs\n    set XDG_CACHE_HOME to a folder that may`);
   }
   const args = [entry, ...process.argv.slice(2)];
-  if (process.execve) process.execve(node, [node, ...args], process.env);
-  // Windows: Ctrl-C reaches both; the child decides what it means.
+  // It is there on Windows as well, and throws.
+  if (!windows && process.execve) process.execve(node, [node, ...args], process.env);
   const { spawn } = require('node:child_process');
   const child = spawn(node, args, { stdio: 'inherit' });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK']) process.on(signal, () => child.kill(signal));
+  // Windows: Ctrl-C and the like reach both, and kt decides what they mean. Sent by kill() they would end it without a word.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK'])
+    process.on(signal, () => windows || child.kill(signal));
   child.on('error', (error) => fail(error));
   child.on('exit', (code) => process.exit(code ?? 1));
 }

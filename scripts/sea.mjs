@@ -1,6 +1,6 @@
 // Makes single executables from dist/ by Node's SEA build: `npm run executables -- [linux-x64 linux-arm64 win-x64 …]`, by default for this
-// platform. Into build/ (`--out FOLDER`): the executables, SHA256SUMS, and an SBOM (CycloneDX) of what is in them. Needs a fresh dist/ and the pinned Node.
-// Its Node for another platform comes from npm's package node-PLATFORM, of the same version.
+// platform. Into build/ (`--out FOLDER`): the executables, SHA256SUMS, and an SBOM (CycloneDX) of what is in them. Needs a fresh dist/.
+// The Node in them is the pinned one (`--node VERSION`: another), for other platforms from npm's package node-PLATFORM.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import postject from 'postject';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { out: { type: 'string', default: 'build' } },
+  options: { out: { type: 'string', default: 'build' }, node: { type: 'string' } },
 });
 const OUT = values.out;
 const windows = process.platform === 'win32';
@@ -23,8 +23,7 @@ if (platforms.some((one) => !/^(linux|win)-(x64|arm64)$/.test(one)))
     'executables are made for linux-x64, linux-arm64, win-x64 and win-arm64; elsewhere install the tarball',
   );
 const { version, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
-if (process.version !== `v${devDependencies.node}`)
-  throw new Error(`run it by the pinned Node ${devDependencies.node}, this is ${process.version}`);
+const nodeVersion = values.node ?? devDependencies.node;
 
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 const npm = (args, options = {}) =>
@@ -46,20 +45,21 @@ function blob(folder) {
     assets: { id, ...Object.fromEntries(files.map((file) => [file, file])) },
   };
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
-  const made = spawnSync(process.execPath, ['--experimental-sea-config', join(folder, 'config.json')], {
+  // Of the version that will read it.
+  const builder = join(folder, 'builder');
+  writeFileSync(builder, nodeFor(own, folder), { mode: 0o700 });
+  const made = spawnSync(builder, ['--experimental-sea-config', join(folder, 'config.json')], {
     stdio: ['ignore', 2, 2],
   });
   if (made.status !== 0) throw new Error('Node could not make the blob');
   return readFileSync(config.output);
 }
 
-/** A Node for that platform, of the version that runs this. */
+/** A Node for that platform. */
 function nodeFor(platform, folder) {
-  if (platform === own) return readFileSync(process.execPath);
+  if (platform === own && process.version === `v${nodeVersion}`) return readFileSync(process.execPath);
   const name = `node-${platform}`;
-  const [{ filename }] = JSON.parse(
-    npm(['pack', '--json', '--pack-destination', folder, `${name}@${devDependencies.node}`]),
-  );
+  const [{ filename }] = JSON.parse(npm(['pack', '--json', '--pack-destination', folder, `${name}@${nodeVersion}`]));
   execFileSync('tar', ['xzf', join(folder, filename), '-C', folder]);
   const node = readFileSync(join(folder, 'package', 'bin', platform.startsWith('win') ? 'node.exe' : 'node'));
   rmSync(join(folder, 'package'), { recursive: true });
@@ -74,6 +74,16 @@ function sbom() {
   );
   const travels = (one) => bundled.has(`${one.name}@${one.version}`) || one.name === 'node';
   const components = all.components.filter(travels).map((one) => ({ ...one, scope: 'required', properties: [] }));
+  const node = components.find((one) => one.name === 'node');
+  // Another one than the lock file's: its checksums and addresses do not count.
+  if (nodeVersion !== devDependencies.node) {
+    Object.assign(node, {
+      version: nodeVersion,
+      purl: `pkg:npm/node@${nodeVersion}`,
+      hashes: [],
+      externalReferences: [],
+    });
+  }
   const refs = new Set([all.metadata.component['bom-ref'], ...components.map((one) => one['bom-ref'])]);
   const dependencies = all.dependencies
     .filter((one) => refs.has(one.ref))

@@ -1,4 +1,4 @@
-// Ctrl-C, SIGTERM and SIGHUP as one AbortSignal: the first asks for an orderly end, the second ends at once.
+// Ctrl-C (on Windows Ctrl-Break too), SIGTERM and SIGHUP as one AbortSignal: the first asks for an orderly end, the second ends at once.
 // Called by commands that hold a session.
 
 export interface EndSignals {
@@ -11,7 +11,7 @@ export interface EndSignals {
   dispose(): void;
 }
 
-const NUMBERS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 };
+const NUMBERS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15, SIGBREAK: 21 };
 
 export function endSignals(): EndSignals {
   const controller = new AbortController();

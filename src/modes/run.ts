@@ -9,6 +9,7 @@ import { KtError } from '../errors.ts';
 import type { SessionEvent } from '../session/events.ts';
 import type { JoinInfo } from '../session/session.ts';
 import { gradleHint, type JavaVariable, runEnvironment } from './run-env.ts';
+import { PASSED, reachesProgram } from './run-signals.ts';
 
 /** The environment of a program in the session: what to set and what to take away. */
 export function environmentOf(
@@ -30,9 +31,6 @@ export function environmentOf(
     javaVariable,
   });
 }
-
-/** Signals that a program may want to handle; SIGKILL and SIGSTOP can't be passed on. */
-const PASSED: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGUSR2', 'SIGWINCH', 'SIGCONT'];
 
 export interface ProgramOptions {
   /** What the program gets beside the laptop's own. */
@@ -74,16 +72,13 @@ export async function runCommand(
   if (gradle) emit({ type: 'warning', ...gradle });
   const env: NodeJS.ProcessEnv = { ...base, ...set };
   for (const name of unset) delete env[name];
-  // In a terminal Ctrl-C reaches the program by itself, as it is in the foreground too; a second one from here would end it twice.
   const terminal = process.stdin.isTTY;
   const early: NodeJS.Signals[] = [];
   let pass = (name: NodeJS.Signals): void => void early.push(name);
   // Before the start: the program may be told to end as soon as it runs, and the default would end kt alone.
   const handlers = PASSED.map((name) => {
     const handler = (): void => {
-      const byTerminal =
-        terminal && (name === 'SIGINT' || name === 'SIGQUIT' || name === 'SIGWINCH' || name === 'SIGCONT');
-      if (!byTerminal) pass(name);
+      if (!reachesProgram(name, terminal)) pass(name);
     };
     process.on(name, handler);
     return () => process.off(name, handler);
