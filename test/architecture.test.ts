@@ -7,7 +7,7 @@ import { ERROR_CODES } from '../src/errors.ts';
 
 const files = (folder: string): string[] =>
   readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && /\.(ts|tsx|cjs|mjs|java|py)$/.test(entry.name))
+    .filter((entry) => entry.isFile() && /\.(ts|tsx|cjs|mjs|java|py|c|h)$/.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name));
 
 const sources = files('src');
@@ -43,6 +43,26 @@ describe('architecture', () => {
         .map((room) => `${file} → ${room}`),
     );
     expect(wrong).toEqual([]);
+  });
+
+  test('no imports go in a circle', () => {
+    const graph = new Map(
+      sources.map((file) => [
+        file,
+        importsOf(file)
+          .filter((name) => name.startsWith('.'))
+          .map((name) => normalize(join(dirname(file), name))),
+      ]),
+    );
+    // Those that nobody left imports, or that import nobody left, are in no circle.
+    let before = -1;
+    while (before !== graph.size) {
+      before = graph.size;
+      const imported = new Set([...graph.values()].flat());
+      for (const [file, names] of graph)
+        if (!imported.has(file) || !names.some((name) => graph.has(name))) graph.delete(file);
+    }
+    expect([...graph.keys()]).toEqual([]);
   });
 
   test('codecs and machines are sans-io', () => {

@@ -3,4 +3,4 @@
 # kt without one has no --any. Usage: build.sh [OUTPUT]; CC chooses the compiler (musl-gcc gives a smaller file).
 set -euo pipefail
 cd "$(dirname "$0")"
-"${CC:-cc}" -std=gnu11 -O2 -Wall -Wextra -Werror -static -s -pthread -o "${1:-kt-any}" kt-any.c
+"${CC:-cc}" -std=gnu11 -O2 -Wall -Wextra -Werror -static -s -pthread -o "${1:-kt-any}" kt-any.c broker.c

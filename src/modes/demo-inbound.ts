@@ -10,7 +10,7 @@ import { ClusterApi } from '../cluster/rest.ts';
 import { KtError } from '../errors.ts';
 import type { Match } from '../netstack/link/control.codec.ts';
 import type { EventSink } from '../session/events.ts';
-import type { JoinInfo } from '../session/session.ts';
+import type { JoinInfo } from '../session/types.ts';
 import { hold, planHolds } from './hold.ts';
 import type { HoldContext } from './hold-request.ts';
 import { environmentOf } from './run.ts';

@@ -11,7 +11,7 @@ import type { Listener } from '../netstack/listener.ts';
 import type { ProxyLogEntry } from '../netstack/proxy-log.ts';
 import { formatAuthority } from '../netstack/target.codec.ts';
 import type { EventSink } from '../session/events.ts';
-import type { ListenContext, OwnListeners } from '../session/session.ts';
+import type { ListenContext, OwnListeners } from '../session/types.ts';
 import { type Forward, forwardTargets, type Place } from './forward-service.ts';
 
 /** Added to a port that the system keeps for itself where the user named none: 80 → 8080, 443 → 8443. */

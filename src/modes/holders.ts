@@ -8,7 +8,7 @@ import { agentPods, find, isReady } from '../cluster/takeover/objects.ts';
 import { asKtError, KtError } from '../errors.ts';
 import { type Holder, holderName } from '../netstack/link/control.codec.ts';
 import { IngressLink } from '../session/inbound/ingress-link.ts';
-import type { RecoverOptions } from './recover.ts';
+import type { RecoverOptions } from './recover-types.ts';
 
 /** Milliseconds after which something unfinished is no work in progress any more: no agent takes longer to start. */
 export const UNFINISHED_MS = 120_000;

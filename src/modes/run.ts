@@ -7,7 +7,7 @@ import { execa } from 'execa';
 import { asset } from '../assets.ts';
 import { KtError } from '../errors.ts';
 import type { SessionEvent } from '../session/events.ts';
-import type { JoinInfo } from '../session/session.ts';
+import type { JoinInfo } from '../session/types.ts';
 import { gradleHint, type JavaVariable, runEnvironment } from './run-env.ts';
 import { PASSED, reachesProgram } from './run-signals.ts';
 

@@ -2,11 +2,10 @@
 // Not the way to reach it (reach.ts). Called by session.ts.
 import { lookup } from 'node:dns/promises';
 import { hostname as laptopName, networkInterfaces } from 'node:os';
-import { type ClusterConfig, loadClusterConfig } from '../cluster/config.ts';
+import { loadClusterConfig } from '../cluster/config.ts';
 import { watchIngressHosts } from '../cluster/ingress-hosts.ts';
 import { ClusterApi } from '../cluster/rest.ts';
 import { type Service, watchServices } from '../cluster/services.ts';
-import type { Dialer } from '../netstack/dialer.ts';
 import { corporateDialer } from '../netstack/http/corporate-dialer.ts';
 import { AliasDialer } from '../netstack/route/alias-dialer.ts';
 import { DirectDialer } from '../netstack/route/direct-dialer.ts';
@@ -14,27 +13,10 @@ import { HostAliases } from '../netstack/route/host-aliases.ts';
 import { Router } from '../netstack/route/router.ts';
 import { RoutingDialer } from '../netstack/route/routing-dialer.ts';
 import type { EventSink } from './events.ts';
-import type { SessionOptions } from './session.ts';
+import type { SessionCluster, SessionOptions } from './types.ts';
 
 /** Milliseconds that `ready` waits for the first list of Services; names resolve without it too. */
 const FIRST_LIST_MS = 3_000;
-
-export interface SessionCluster {
-  readonly config: ClusterConfig;
-  readonly api: ClusterApi;
-  readonly router: Router;
-  readonly namespace: string;
-  readonly context: string;
-  /** Services of the namespace as last seen. */
-  readonly services: () => readonly Service[];
-  /** Settles when the Services were seen once, or can't be. */
-  readonly servicesSeen: Promise<void>;
-  /** The dialer for what is in the cluster: `cluster`, where hosts of Ingresses mean their controller. */
-  inside(cluster: Dialer): Dialer;
-  /** The dialer for everything: `cluster` for what is in the cluster, the corporate proxy or direct for the rest. */
-  route(cluster: Dialer): Dialer;
-  close(): void;
-}
 
 export async function openCluster(
   options: SessionOptions,

@@ -7,11 +7,10 @@ import type { Dialer } from '../netstack/dialer.ts';
 import { startDnsServer } from '../netstack/dns/server.ts';
 import { pacFile } from '../netstack/http/pac.codec.ts';
 import { listenMixedPort } from '../netstack/mixed-port.ts';
-import type { SessionCluster } from './cluster.ts';
 import type { EventSink } from './events.ts';
-import type { SessionOptions } from './session.ts';
 import type { TrafficJournal } from './traffic/journal.ts';
 import { RecordingDialer } from './traffic/recording-dialer.ts';
+import type { SessionCluster, SessionOptions } from './types.ts';
 
 /** kt-connect's port of the proxy, so that settings of its users go on. */
 export const PROXY_PORT = 2223;

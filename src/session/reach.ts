@@ -12,10 +12,9 @@ import type { Dialer } from '../netstack/dialer.ts';
 import { AgentDialer } from '../netstack/link/agent-dialer.ts';
 import { LinkPool } from '../netstack/link/pool.ts';
 import { AgentLink } from './agent-link.ts';
-import type { SessionCluster } from './cluster.ts';
 import type { EventSink, Mode } from './events.ts';
 import type { Flow } from './meter.ts';
-import type { SessionOptions } from './session.ts';
+import type { SessionCluster, SessionOptions } from './types.ts';
 
 export interface Reach {
   readonly dialer: Dialer;

@@ -2,12 +2,10 @@
 // Opening: check → listen → agent → link → ready. Whatever fails undoes what was done. What each part does is in its own module.
 // Called by the commands that hold a session; others watch and join it over its board (board.ts).
 import { hostname } from 'node:os';
-import type { AgentPlacement } from '../cluster/agent-placement.ts';
-import type { Way } from '../cluster/ways/names.ts';
 import { asKtError, type ErrorCode, KtError } from '../errors.ts';
 import type { Dialer } from '../netstack/dialer.ts';
 import { Board } from './board.ts';
-import { openCluster, type SessionCluster } from './cluster.ts';
+import { openCluster } from './cluster.ts';
 import type { EventSink, Mode, SessionEvent } from './events.ts';
 import { Janitor } from './janitor.ts';
 import { type Listeners, openListeners } from './listeners.ts';
@@ -17,71 +15,11 @@ import { removeSessionFile, sessionFilePath, writeSessionFile } from './session-
 import { watchShims } from './shim-watch.ts';
 import type { SessionState } from './state.ts';
 import { type Asked, RecordingDialer } from './traffic/recording-dialer.ts';
+import type { JoinInfo, OwnListeners, SessionCluster, SessionOptions } from './types.ts';
 import { shownName } from './who.ts';
 
 /** Forwards lead into the cluster, and nobody decides a route. */
 const FORWARD: Asked = { by: { door: 'forward' }, via: 'cluster', reason: 'a local port that leads there' };
-
-export interface SessionOptions {
-  readonly version: string;
-  readonly kubeconfig?: string | undefined;
-  readonly context?: string | undefined;
-  readonly namespace?: string | undefined;
-  readonly transport?: Way | undefined;
-  /** 0 = any free port; undefined = the default (2223) of a shared session, any free one of a private session. */
-  readonly proxyPort?: number | undefined;
-  readonly proxyAddress?: string | undefined;
-  readonly proxyUser?: string | undefined;
-  readonly dnsPort?: number | undefined;
-  readonly includeIps: readonly string[];
-  readonly excludeIps: readonly string[];
-  readonly alsoProxy: readonly string[];
-  /** Where the hosts of the namespace's Ingresses lead: an address or a name of the cluster. */
-  readonly ingressIp?: string | undefined;
-  readonly clusterDomain: string;
-  readonly mode: 'auto' | Mode;
-  readonly placement?: AgentPlacement | undefined;
-  readonly startLimitMs: number;
-  readonly parkMs: number;
-  /** Emit an event for each connection. */
-  readonly debug?: boolean;
-  /** kt-connect's flags that do nothing here. */
-  readonly ignored?: readonly string[];
-  /** Others may join it (`kt connect`); a private one is `kt run`'s own. */
-  readonly shared: boolean;
-  /** What listens in place of proxy, DNS and broker. Called before anything is made in the cluster; nobody can join such a session. */
-  readonly listen?: ((to: ListenContext) => Promise<OwnListeners>) | undefined;
-  /** Where it is shown and asked; its own where none is given. One that is given outlives it. */
-  readonly board?: Board | undefined;
-}
-
-export interface ListenContext {
-  /** To what is in the cluster, and to nothing else. */
-  readonly dialer: Dialer;
-  readonly cluster: SessionCluster;
-  readonly mode: Mode;
-  readonly emit: EventSink;
-}
-
-export interface OwnListeners {
-  /** Told as events when the cluster is reached. */
-  readonly forwards: readonly Omit<Extract<SessionEvent, { type: 'forwarding' }>, 'type'>[];
-  close(): Promise<void>;
-}
-
-/** What a joining command needs to start a program in this session. Holds a secret: only over the 0600 socket. */
-export interface JoinInfo {
-  readonly session: string;
-  readonly namespace: string;
-  readonly broker: { readonly address: string; readonly token: string };
-  readonly proxy: string;
-  readonly dns: string;
-  readonly shimDns: string;
-  readonly cidrs: readonly string[];
-  readonly suffixes: readonly string[];
-  /** Where the next session of this context and namespace will be found; an older kt has none. */
-  readonly sessionFile?: string;
-}
 
 export class Session {
   readonly board: Board;

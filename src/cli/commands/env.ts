@@ -5,7 +5,7 @@ import { ENV_FORMATS } from '../../modes/env-formats.ts';
 import { environmentOf } from '../../modes/run.ts';
 import { openWorkload } from '../../modes/workload/open.ts';
 import { ask, findSession } from '../../session/control-client.ts';
-import type { JoinInfo } from '../../session/session.ts';
+import type { JoinInfo } from '../../session/types.ts';
 import { type Arguments, text } from '../arguments.ts';
 import { withClusterApi } from '../cluster-api.ts';
 import { outputOf } from '../output.ts';

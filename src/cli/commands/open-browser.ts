@@ -7,7 +7,7 @@ import { statusCode } from '../../cluster/status.ts';
 import { KtError } from '../../errors.ts';
 import { browserArguments, findBrowser, profileFolder, serviceUrl } from '../../modes/browser.ts';
 import { ask, findSession } from '../../session/control-client.ts';
-import type { JoinInfo } from '../../session/session.ts';
+import type { JoinInfo } from '../../session/types.ts';
 import { type Arguments, text } from '../arguments.ts';
 import { withClusterApi } from '../cluster-api.ts';
 import { outputOf } from '../output.ts';

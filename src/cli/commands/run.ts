@@ -12,7 +12,8 @@ import { openWorkload, type WorkloadRequest } from '../../modes/workload/open.ts
 import { Board } from '../../session/board.ts';
 import { ask, findSession } from '../../session/control-client.ts';
 import type { EventSink, SessionEvent } from '../../session/events.ts';
-import { type JoinInfo, Session } from '../../session/session.ts';
+import { Session } from '../../session/session.ts';
+import type { JoinInfo } from '../../session/types.ts';
 import { type Arguments } from '../arguments.ts';
 import { endSignals } from '../end-signals.ts';
 import { advertised, runRequests } from '../hold-options.ts';

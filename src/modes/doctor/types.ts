@@ -5,7 +5,7 @@ import type { Credentials } from '../../cluster/credentials.ts';
 import type { ClusterApi } from '../../cluster/rest.ts';
 import type { Mode } from '../../session/events.ts';
 import type { CheckId, Finding } from '../../session/findings.ts';
-import type { SessionOptions } from '../../session/session.ts';
+import type { SessionOptions } from '../../session/types.ts';
 
 export interface DoctorOptions
   extends Pick<

@@ -9,7 +9,7 @@ import { replaceSelector } from '../../cluster/takeover/selector.ts';
 import type { ScaledWorkload, ServiceObject } from '../../cluster/takeover/types.ts';
 import { patchService } from '../../cluster/takeover/write-service.ts';
 import { KtError } from '../../errors.ts';
-import type { Recovered, RecoverOptions } from '../recover.ts';
+import type { Recovered, RecoverOptions } from '../recover-types.ts';
 import { deleteObjects, HEARTBEAT_MS, lastSeen } from './expired.ts';
 import { isKtConnectHelper, KT_CONNECT_LABEL, LOCK_S, type PodTrace } from './traces.ts';
 

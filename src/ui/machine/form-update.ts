@@ -1,9 +1,9 @@
 // What keys and answers do to the open form: fields, the plan that follows them, the start, and the end. Pure. Called by update.ts.
 import type { PlanAnswer } from '../../session/actions.ts';
 import type { ScreenData } from '../data.ts';
-import { edited, type Form } from './form.ts';
+import { edited, type Form, type Problem } from './form.ts';
 import { actionOf, commandOf, faultOf, hasPlan, localPorts, placeForm, wishOf, withPlan } from './forms.ts';
-import type { Effect, Message, Problem, Ui, Updated } from './ui.ts';
+import type { Effect, Message, Ui, Updated } from './ui.ts';
 
 /** Opens it and asks for what it shows. */
 export function openForm(ui: Ui, form: Form): Updated {

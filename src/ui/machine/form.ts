@@ -1,7 +1,6 @@
 // A form: fields with a focus, a plan that follows what is written, and what came of it. Pure. What each form is for: forms.ts.
 import type { PlacesAnswer, PlanAnswer } from '../../session/actions.ts';
 import { type TextField, textField, typed } from './text-field.ts';
-import type { Problem } from './ui.ts';
 
 export type FormKind = 'exchange' | 'mesh' | 'preview' | 'forward' | 'release' | 'recover' | 'unforward' | 'place';
 
@@ -24,6 +23,13 @@ export type Field =
       readonly options: readonly string[];
       readonly at: number;
     };
+
+/** What was refused, and the next step. */
+export interface Problem {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string | null;
+}
 
 export interface Form {
   readonly kind: FormKind;

@@ -2,18 +2,12 @@
 import type { Action, PlacesAnswer, PlanAnswer, RouteAnswer } from '../../session/actions.ts';
 import type { Replayed, TrafficDetail } from '../../session/traffic/types.ts';
 import type { Line } from '../text/line.ts';
-import type { Form } from './form.ts';
+import type { Form, Problem } from './form.ts';
 import { LIST_START, type ListState } from './list.ts';
 import type { TextField } from './text-field.ts';
 
 export const VIEWS = ['services', 'traffic', 'programs', 'log', 'doctor'] as const;
 export type ViewId = (typeof VIEWS)[number];
-
-export interface Problem {
-  readonly code: string;
-  readonly message: string;
-  readonly hint: string | null;
-}
 
 export type Overlay =
   | { readonly type: 'help' }
