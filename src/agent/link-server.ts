@@ -14,9 +14,9 @@ import { readMessage } from '../netstack/stream/read-message.ts';
 import { refuse, serveEgress } from './egress.ts';
 import type { IngressSessions } from './ingress/sessions.ts';
 
-/** Links: a session has one active, one spare, and both once more while they are replaced; an ingress agent has several sessions. */
+/** Links: a session has one active, one spare, and both once more while they are replaced; an agent of many has 64 sessions at most. */
 const LINKS_MAX = 16;
-const INGRESS_LINKS_MAX = 256;
+const LINKS_OF_MANY_MAX = 256;
 /** Connections that have not shown the token yet. */
 const STRANGERS_MAX = 8;
 /** Streams that wait for the token of their own link; more than a laptop opens in one round trip is a flood. */
@@ -31,10 +31,12 @@ const HEADER_MS = 10_000;
 export interface LinkServerOptions {
   readonly port: number;
   /**
-   * SHA-256 of the token, in hex: whoever can read the pod's spec can't use it. Undefined at an ingress agent, which many share: what guards
-   * that is the right to port-forward, and each session's first token is its own from then on.
+   * SHA-256 of the token, in hex: whoever can read the pod's spec can't use it. Undefined at an agent that many share: what guards that is the
+   * right to port-forward; at an ingress agent each session's first token is its own from then on.
    */
   readonly tokenSha256: string | undefined;
+  /** An egress agent of many. */
+  readonly shared?: boolean;
   readonly ingress?: IngressSessions;
   readonly version: string;
   readonly dialer: Dialer;
@@ -54,7 +56,7 @@ export class LinkServer {
     this.#server = createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: 256 * 1024 }, (socket) =>
       this.#accept(socket),
     );
-    this.#server.maxConnections = (options.ingress ? INGRESS_LINKS_MAX : LINKS_MAX) + STRANGERS_MAX;
+    this.#server.maxConnections = (options.ingress || options.shared ? LINKS_OF_MANY_MAX : LINKS_MAX) + STRANGERS_MAX;
     this.#server.on('drop', () => options.log('link refused: too many connections'));
     this.#server.on('error', (error) => options.log(`link port: ${error.message}`));
   }
@@ -147,8 +149,8 @@ export class LinkServer {
       if (header.kind !== 'control')
         throw new KtError('LINK_PROTOCOL', 'the first stream of a link must be the control stream');
       const digest = createHash('sha256').update(header.token).digest();
-      const { tokenSha256, ingress } = this.#options;
-      if (tokenSha256 === undefined ? !ingress : !timingSafeEqual(digest, Buffer.from(tokenSha256, 'hex')))
+      const { tokenSha256, ingress, shared } = this.#options;
+      if (tokenSha256 === undefined ? !ingress && !shared : !timingSafeEqual(digest, Buffer.from(tokenSha256, 'hex')))
         throw new KtError('DIAL_DENIED', 'the token is wrong');
       const { session, user = 'somebody', host = 'a laptop' } = header;
       if (ingress) {

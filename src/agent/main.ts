@@ -1,7 +1,7 @@
 // The agent: runs in a pod of a stock Node image (>= 20), bundled to one file under 100 KB that travels in the pod's spec.
 // Egress (streams of the laptop → the cluster's network), or with KT_INGRESS an ingress agent (a taken Service's traffic → laptops or origin).
 // It has no rights in the cluster and needs none. An egress agent ends by itself when no link was there for QUIET_LIMIT, so that nothing stays
-// behind where the laptop died; an ingress agent goes on, as the way to the original pods, until it is removed.
+// behind where the laptop died; with KT_SHARED it is a platform team's, and stays. An ingress agent goes on, as the way to the original pods, until it is removed.
 import { createServer } from 'node:http';
 import { KtError } from '../errors.ts';
 import { parseIngressConfig } from '../netstack/link/ingress-config.codec.ts';
@@ -40,10 +40,12 @@ try {
 }
 
 async function egressAgent(): Promise<void> {
-  const tokenSha256 = process.env['KT_TOKEN_SHA256'] ?? '';
-  if (!/^[0-9a-f]{64}$/.test(tokenSha256)) throw new KtError('USAGE', 'KT_TOKEN_SHA256 is no digest');
+  const shared = process.env['KT_SHARED'] === '1';
+  const tokenSha256 = shared ? undefined : (process.env['KT_TOKEN_SHA256'] ?? '');
+  if (tokenSha256 !== undefined && !/^[0-9a-f]{64}$/.test(tokenSha256))
+    throw new KtError('USAGE', 'KT_TOKEN_SHA256 is no digest');
   const dialer = new DirectDialer({ names: 'search-list' });
-  const server = new LinkServer({ port, tokenSha256, version: __KT_VERSION__, dialer, log });
+  const server = new LinkServer({ port, tokenSha256, shared, version: __KT_VERSION__, dialer, log });
   const proxyPort = Number(process.env['KT_PROXY_PORT'] ?? 0);
   if (proxyPort > 0) await listenForProxy(proxyPort, (socket) => server.accept(socket), log);
   process.once('SIGTERM', () => {
@@ -52,7 +54,7 @@ async function egressAgent(): Promise<void> {
     endWhen(() => server.streamCount === 0, DRAIN_LIMIT_MS);
   });
   setInterval(() => {
-    if (server.quietSince === undefined || performance.now() - server.quietSince < QUIET_LIMIT_MS) return;
+    if (shared || server.quietSince === undefined || performance.now() - server.quietSince < QUIET_LIMIT_MS) return;
     log('no link for 2 minutes: the laptop is gone');
     process.exit(0);
   }, 5_000);

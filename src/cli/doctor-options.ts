@@ -10,7 +10,12 @@ export function withDoctorOptions<T>(yargs: Argv<T>): Argv<T> {
       type: 'string',
       array: true,
       describe:
-        'only print the Role and RoleBinding for these modes: connect, agentless, exchange, mesh, preview, birdseye',
+        'only print the Role and RoleBinding for these modes: connect, shared, agentless, exchange, mesh, preview, birdseye',
+    },
+    'shared-agent': {
+      type: 'boolean',
+      default: false,
+      describe: 'only print the Deployment of an agent for users who may not create pods, for the platform team',
     },
     helpful: { type: 'boolean', default: false, describe: 'with --rbac: also what nothing fails without' },
   });

@@ -62,7 +62,8 @@ export const SESSION_OPTIONS = {
   mode: {
     type: 'string',
     default: 'auto',
-    describe: 'auto, agent, or agentless (port-forwards only, creates nothing)',
+    describe:
+      'auto, agent, shared (an agent that the platform team runs), or agentless (port-forwards only); the last two create nothing',
     group: 'Agent:',
   },
   transport: {
@@ -120,7 +121,7 @@ export interface SessionArguments {
   readonly alsoProxy: readonly string[];
   readonly ingressIp: string | undefined;
   readonly clusterDomain: string;
-  readonly mode: 'auto' | 'agent' | 'agentless';
+  readonly mode: 'auto' | 'agent' | 'shared' | 'agentless';
   readonly transport: Way | undefined;
   readonly placement: AgentPlacement;
   readonly startLimitMs: number;
@@ -134,9 +135,16 @@ export interface SessionArguments {
 export function sessionArguments(args: Arguments): SessionArguments {
   const mode = text(args, 'mode') ?? 'auto';
   // kt-connect's modes tun2socks and sshuttle both ask for what `auto` gives.
-  const known = { auto: 'auto', agent: 'agent', agentless: 'agentless', tun2socks: 'auto', sshuttle: 'auto' } as const;
+  const known = {
+    auto: 'auto',
+    agent: 'agent',
+    shared: 'shared',
+    agentless: 'agentless',
+    tun2socks: 'auto',
+    sshuttle: 'auto',
+  } as const;
   if (!Object.hasOwn(known, mode))
-    throw new KtError('USAGE', `--mode takes auto, agent or agentless and got '${mode}'`);
+    throw new KtError('USAGE', `--mode takes auto, agent, shared or agentless and got '${mode}'`);
   const transport = text(args, 'transport') ?? 'auto';
   const way = WAYS.find((one) => one === transport);
   if (way === undefined && transport !== 'auto' && transport !== 'agentless')

@@ -5,7 +5,8 @@ import type { ErrorCode } from '../errors.ts';
 import type { Connector, ServiceLine } from './overview.ts';
 import type { TrafficBatch } from './traffic/types.ts';
 
-export type Mode = 'agent' | 'agentless';
+/** How the cluster is reached: through an agent of the session's own, through one that the platform team runs, without one. */
+export type Mode = 'agent' | 'shared' | 'agentless';
 
 export type HoldKind = 'exchange' | 'mesh' | 'preview';
 

@@ -38,6 +38,10 @@ beforeAll(async () => {
   ];
   await kubectl(['apply', '-f', '-'], 'admin', JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
   await deployShop(SHOP, NAMESPACE);
+  const shared = laptop.start(['doctor', '--shared-agent', '--namespace', NAMESPACE]);
+  await shared.exited;
+  await apply(shared.stdout);
+  await kubectl(['-n', NAMESPACE, 'rollout', 'status', 'deployment/kt-shared-agent', '--timeout=60s'], 'admin');
 });
 
 afterAll(async () => {
@@ -52,7 +56,7 @@ interface Case {
   readonly works: (kt: Running) => Promise<void>;
 }
 
-const through = async (kt: Running, mode: 'agent' | 'agentless'): Promise<void> => {
+const through = async (kt: Running, mode: 'agent' | 'shared' | 'agentless'): Promise<void> => {
   const ready = await kt.event('ready');
   expect(ready.mode).toBe(mode);
   const { stdout, stderr } = await curl(
@@ -77,6 +81,7 @@ const held = async (kt: Running): Promise<void> => {
 const FREE = ['--proxyPort', '0', '--dnsPort', '0'];
 const CASES: readonly Case[] = [
   { mode: 'connect', args: ['connect', ...FREE], works: (kt) => through(kt, 'agent') },
+  { mode: 'shared', args: ['connect', '--mode', 'shared', ...FREE], works: (kt) => through(kt, 'shared') },
   { mode: 'agentless', args: ['connect', '--mode', 'agentless', ...FREE], works: (kt) => through(kt, 'agentless') },
   { mode: 'exchange', args: ['exchange', SHOP, '--expose', 'PORT:8080'], works: held },
   { mode: 'mesh', args: ['mesh', SHOP, '--expose', 'PORT:8080', '--versionMark', 'e2e'], works: held },

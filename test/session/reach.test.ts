@@ -4,12 +4,21 @@ import { ClusterApi } from '../../src/cluster/rest.ts';
 import { checkRights } from '../../src/session/reach.ts';
 import { configFor, failure, startFakeApi } from '../cluster/support/fake-api.ts';
 
-/** An API server of a version whose user has these rights (`verb resource/subresource`). */
-async function cluster(minor: string | undefined, rights: readonly string[]): Promise<ClusterApi> {
+/** An API server of a version whose user has these rights (`verb resource/subresource`), with these shared agents. */
+async function cluster(
+  minor: string | undefined,
+  rights: readonly string[],
+  pods: readonly object[] = [],
+): Promise<ClusterApi> {
   const server = await startFakeApi(async (request, response) => {
     if (request.url === '/version') {
       if (minor === undefined) response.writeHead(403).end('{}');
       else response.end(JSON.stringify({ major: '1', minor }));
+      return;
+    }
+    if (request.url?.startsWith('/api/v1/namespaces/shop/pods?')) {
+      expect(decodeURIComponent(request.url)).toContain('kt/role=shared');
+      response.end(JSON.stringify({ items: pods }));
       return;
     }
     let body = '';
@@ -57,5 +66,30 @@ test.each([
   const error = await failure(checkRights(api, 'shop', 'auto'));
   expect(error).toMatchObject({ code: 'RIGHTS_MISSING' });
   expect(error.message).toContain(message);
+  api.close();
+});
+
+const agent = (ready: 'True' | 'False', more: object = {}): object => ({
+  metadata: { name: 'kt-shared-agent-x', ...more },
+  status: { podIP: '10.1.2.3', conditions: [{ type: 'Ready', status: ready }] },
+});
+
+test.each([
+  ['is taken by who may create no pods', LISTS, 'auto', [agent('True')], 'shared'],
+  ['is not taken by who may', [...PODS, ...LISTS], 'auto', [agent('True')], 'agent'],
+  ['is taken by who may, where it is asked for', [...PODS, ...LISTS], 'shared', [agent('True')], 'shared'],
+  ['that is not ready is none', LISTS, 'auto', [agent('False')], 'agentless'],
+  ['that is being deleted is none', LISTS, 'auto', [agent('True', { deletionTimestamp: 'now' })], 'agentless'],
+  ['is not taken where port-forwards alone are asked for', LISTS, 'agentless', [agent('True')], 'agentless'],
+] as const)('a shared agent %s', async (_, rights, wanted, pods, mode) => {
+  const api = await cluster('34', [GET, 'get pods', ...rights], pods);
+  await expect(checkRights(api, 'shop', wanted)).resolves.toBe(mode);
+  api.close();
+});
+
+test('a shared agent that was asked for and is not there: says what the platform team can do', async () => {
+  const api = await cluster('34', [GET, 'get pods', ...LISTS]);
+  const error = await failure(checkRights(api, 'shop', 'shared'));
+  expect(error).toMatchObject({ code: 'AGENT_START', hint: expect.stringContaining('kt doctor --shared-agent') });
   api.close();
 });

@@ -1,9 +1,12 @@
-// `kt doctor`: every hop to the cluster with its time and verdict; --rbac prints the Role to ask for, --report writes a file to send.
+// `kt doctor`: every hop to the cluster with its time and verdict; --rbac prints the Role to ask for, --shared-agent what a platform team may
+// run for those without rights, --report writes a file to send.
 // Exit code 0 where nothing failed, else that of the first failure. What is looked at is modes/doctor.
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { asset } from '../../assets.ts';
 import { forwardRights } from '../../cluster/access.ts';
 import { loadClusterConfig } from '../../cluster/config.ts';
 import { ClusterApi } from '../../cluster/rest.ts';
+import { sharedAgentYaml } from '../../cluster/shared-agent.ts';
 import { whoAmI } from '../../cluster/whoami.ts';
 import { ERROR_CODES, KtError } from '../../errors.ts';
 import { diagnose } from '../../modes/doctor/doctor.ts';
@@ -21,6 +24,7 @@ export async function doctor(args: Arguments, version: string): Promise<number> 
   const signals = endSignals();
   try {
     if (args['rbac'] !== undefined) return await printRole(args, output);
+    if (args['sharedAgent'] === true) return await printSharedAgent(args, output, version);
     const file = text(args, 'report');
     // Before anything is looked at: a folder that is not there must not cost the answer.
     if (file !== undefined) writeReport(file, '');
@@ -67,6 +71,15 @@ const where = (args: Arguments) => ({
   context: text(args, 'context'),
   namespace: text(args, 'namespace'),
 });
+
+/** What the platform team applies once for users who may not create pods. */
+async function printSharedAgent(args: Arguments, output: Output, version: string): Promise<number> {
+  const { namespace } = await loadClusterConfig(where(args));
+  const code = readFileSync(asset('agent.mjs'), 'utf8');
+  const manifest = sharedAgentYaml({ namespace, code, version, ...sessionArguments(args).placement });
+  output.result({ namespace, manifest }, [manifest.trimEnd()]);
+  return 0;
+}
 
 /** The Role for modes, with the name that the server knows the user by, where it can be asked. */
 async function printRole(args: Arguments, output: Output): Promise<number> {

@@ -1,7 +1,13 @@
 // Events as plain lines for a terminal: steps with their times, the reason of every wait. Not the data format: ndjson.ts.
-import type { SessionEvent } from '../../session/events.ts';
+import type { Mode, SessionEvent } from '../../session/events.ts';
 
 const time = (ms: number): string => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
+
+const HOW: Readonly<Record<Mode, string>> = {
+  agent: '',
+  shared: ', through the shared agent',
+  agentless: ', without an agent',
+};
 
 function comes(mark: string | null, manual = false): string {
   if (mark === null) return 'all requests come';
@@ -18,7 +24,7 @@ export function plainLines(event: SessionEvent, verbose: boolean): string[] {
       return verbose ? [`  … ${event.text}`] : [];
     case 'ready':
       return [
-        `Connected to ${event.namespace} (${event.context})${event.mode === 'agentless' ? ', without an agent' : ''}`,
+        `Connected to ${event.namespace} (${event.context})${HOW[event.mode]}`,
         ...event.reduced.map((sentence) => `  ! ${sentence}`),
         ...(event.proxy === null
           ? []

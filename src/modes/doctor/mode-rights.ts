@@ -1,6 +1,7 @@
 // Which rights each mode of kt asks for, gathered from the modes themselves: no verb is listed here that a mode does not check.
 // Called by checks/rights.ts, rbac.ts and the rights matrix of test/e2e.
 import { CREATE_FORWARD, GET_FORWARD, type Right } from '../../cluster/access.ts';
+import { SHARED_RIGHTS } from '../../cluster/shared-agent.ts';
 import { holdRights } from '../../cluster/takeover/rights.ts';
 import { AGENT_RIGHTS, AGENTLESS_RIGHTS } from '../../session/reach.ts';
 
@@ -17,6 +18,10 @@ const LIST_SERVICES: Right = { verb: 'list', resource: 'services' };
 export function modeRights(forward: readonly Right[]): Readonly<Record<string, ModeRights>> {
   return {
     connect: { needs: [...AGENT_RIGHTS, ...forward], does: 'connect, run, forward, through an agent' },
+    shared: {
+      needs: [...SHARED_RIGHTS, ...forward],
+      does: 'connect, run, forward, through an agent that the platform team runs',
+    },
     agentless: { needs: [...AGENTLESS_RIGHTS, ...forward], does: 'connect, run, forward, without an agent' },
     exchange: { needs: [...holdRights(['selector']), ...forward], does: 'exchange' },
     mesh: { needs: [...holdRights(['selector']), ...forward], does: 'mesh' },

@@ -4,6 +4,8 @@ import { type Right, roleYaml } from '../../cluster/access.ts';
 import { KtError } from '../../errors.ts';
 import { FORWARD_RIGHTS, HELPFUL_RIGHTS, modeRights } from './mode-rights.ts';
 
+const STARTS_NOTHING = ['shared', 'agentless', 'birdseye'];
+
 export interface RoleRequest {
   /** Empty: connect. */
   readonly modes: readonly string[];
@@ -49,12 +51,14 @@ export function roleRequest(request: RoleRequest): string {
 
 function noteOf(modes: readonly string[]): string[] {
   const lines: string[] = [];
-  if (modes.some((mode) => mode !== 'agentless' && mode !== 'birdseye'))
+  if (modes.includes('shared'))
+    lines.push('kt uses the agent that `kt doctor --shared-agent` prints, and starts none.');
+  if (modes.some((mode) => !STARTS_NOTHING.includes(mode)))
     lines.push(
       'kt starts a pod of a stock Node image that passes Pod Security "restricted" and has no service account token; it is',
       'reached by port-forward only and deleted at the end of the session.',
     );
-  if (modes.some((mode) => mode !== 'connect' && mode !== 'agentless' && mode !== 'birdseye'))
+  if (modes.some((mode) => mode !== 'connect' && !STARTS_NOTHING.includes(mode)))
     lines.push(
       'Taking a Service over patches its selector and keeps the original in an annotation of the Service; it is restored at the end,',
       'and the original pods answer whenever the laptop does not.',

@@ -35,7 +35,7 @@ export interface World {
   api?: ClusterApi;
   /** What the API server calls the user. */
   user?: string;
-  mode?: Mode;
+  mode?: Mode | undefined;
   /** What has to be undone at the end. */
   readonly closers: (() => Promise<void> | void)[];
 }

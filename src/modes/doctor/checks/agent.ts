@@ -27,11 +27,11 @@ export const checkAgent: Check = async (world) => {
   try {
     session = await Session.open({ ...wanted, listen }, (event) => seen.push(event), signal);
   } catch (error) {
-    return [...opened(seen, options.placement?.image), failure(asKtError(error))];
+    return [...opened(seen, world), failure(asKtError(error))];
   }
   try {
-    const names = mode === 'agent' && dialer ? await checkNames(world, dialer) : [];
-    return [...opened(seen, options.placement?.image), ...session.state.reduced.map(reduced), ...names];
+    const names = mode !== 'agentless' && dialer ? await checkNames(world, dialer) : [];
+    return [...opened(seen, world), ...session.state.reduced.map(reduced), ...names];
   } finally {
     await session.close('the doctor is done');
   }
@@ -52,7 +52,7 @@ function failure(error: KtError): Outcome {
 const reduced = (text: string): Outcome => ({ check: 'link', verdict: 'ok', text });
 
 /** What was reached, with the session's own times. */
-function opened(events: readonly SessionEvent[], image: string | undefined): Outcome[] {
+function opened(events: readonly SessionEvent[], { mode, options }: World): Outcome[] {
   const outcomes: Outcome[] = [];
   const done = (id: string) =>
     events.find((event) => event.type === 'step' && event.id === id && event.state === 'done') as
@@ -60,12 +60,9 @@ function opened(events: readonly SessionEvent[], image: string | undefined): Out
       | undefined;
   const agent = done('agent');
   if (agent) {
-    outcomes.push({
-      check: 'image',
-      verdict: 'ok',
-      text: `${image ?? 'the default image'} is there and starts`,
-      ms: agent.ms ?? 0,
-    });
+    const image = options.placement?.image ?? 'the default image';
+    if (mode === 'agent')
+      outcomes.push({ check: 'image', verdict: 'ok', text: `${image} is there and starts`, ms: agent.ms ?? 0 });
     outcomes.push({ check: 'agent', verdict: 'ok', text: agent.text, ms: agent.ms ?? 0 });
   }
   const link = done('link');

@@ -1,11 +1,16 @@
 // What the user may do, mode by mode, in one round of access reviews. Changes nothing. Called by doctor.ts.
 import { forwardRights, type Right, rightsText } from '../../../cluster/access.ts';
+import { findSharedAgent } from '../../../cluster/shared-agent.ts';
 import { INGRESS_WAYS } from '../../../cluster/takeover/rights.ts';
 import { WAYS, type Way } from '../../../cluster/ways/names.ts';
 import { checkWays } from '../../../cluster/ways/way-rights.ts';
 import { WAY_NAMES } from '../../../cluster/ways/ways.ts';
+import type { Mode } from '../../../session/events.ts';
 import { HELPFUL_RIGHTS, modeRights } from '../mode-rights.ts';
 import type { Check, Outcome } from '../types.ts';
+
+/** What a session takes, in this order. */
+const LADDER: readonly Mode[] = ['agent', 'shared', 'agentless'];
 
 const key = ({ verb, group, resource, subresource }: Right): string =>
   [verb, group ?? '', resource, subresource ?? ''].join(' ');
@@ -27,25 +32,38 @@ export const checkRights: Check = async (world) => {
   const missing = (mode: string): Right[] =>
     lacks(
       modes[mode]?.needs ?? [],
-      mode === 'connect' ? WAYS : mode === 'agentless' ? ['portforward', 'spdy'] : INGRESS_WAYS,
+      mode === 'connect' || mode === 'shared' ? WAYS : mode === 'agentless' ? ['portforward', 'spdy'] : INGRESS_WAYS,
     );
   const agent = missing('connect').length === 0;
+  const mayShare = missing('shared').length === 0;
+  const shared = mayShare ? await findSharedAgent(api, config.namespace, signal) : undefined;
   const agentless = missing('agentless').length === 0;
-  if (agent && options.mode !== 'agentless') world.mode = 'agent';
-  else if (agentless && options.mode !== 'agent') world.mode = 'agentless';
+  const possible: Readonly<Record<Mode, boolean>> = { agent, shared: shared !== undefined, agentless };
+  world.mode = LADDER.find((mode) => possible[mode] && (options.mode === 'auto' || options.mode === mode));
   const hint = (mode: string): string => `\`kt doctor --rbac ${mode}\` prints the Role to ask for`;
   const outcomes = Object.entries(modes).map(([mode, { does }]): Outcome => {
     const rights = missing(mode);
+    if (mode === 'shared' && mayShare && !shared) {
+      if (agent) return { verdict: 'ok', text: `${does}: none is there, and not needed` };
+      const text = `${does}: you may, and none is ready in '${config.namespace}'`;
+      return { verdict: 'ok', text, hint: '`kt doctor --shared-agent` prints what the platform team has to apply' };
+    }
     if (rights.length === 0) return { verdict: 'ok', text: `${does}: you may` };
-    const connects = mode === 'connect' || mode === 'agentless';
+    const connects = mode === 'connect' || mode === 'shared' || mode === 'agentless';
     const text = `${does}: you may not ${rightsText(rights)} in '${config.namespace}'`;
-    // One of the two ways to connect is enough; the way that asks for least is the one to ask for where there is none.
-    if (connects && (agent || agentless)) {
-      return mode === 'agentless'
+    // One of the ways to connect is enough; the way that asks for least is the one to ask for where there is none.
+    if (connects && world.mode !== undefined) {
+      return mode !== 'connect'
         ? { verdict: 'ok', text: `${does}: not needed` }
         : { verdict: 'warning', text, hint: hint(mode) };
     }
-    return { verdict: connects ? 'failed' : 'warning', text, hint: hint(mode), code: 'RIGHTS_MISSING' };
+    // That one is the platform team's to set up first.
+    return {
+      verdict: connects && mode !== 'shared' ? 'failed' : 'warning',
+      text,
+      hint: hint(mode),
+      code: 'RIGHTS_MISSING',
+    };
   });
   const [way] = access.open;
   if (way !== undefined && way !== 'portforward')
