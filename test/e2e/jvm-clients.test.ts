@@ -6,9 +6,10 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { httpServer } from '../support/peers.ts';
 import { type Outcome, runProgram } from '../support/run-program.ts';
-import { ORDERS, type ShimWorld, shimWorld } from '../support/shim-world.ts';
+import { ORDERS, POD, type ShimWorld, shimWorld } from '../support/shim-world.ts';
 import { findJdks } from './support/jdks.ts';
 import { pretendApi, pretendGrpc, pretendMongo, pretendSearch } from './support/pretend.ts';
+import { NACOS_CONFIGURATION, pretendNacos } from './support/pretend-nacos.ts';
 import {
   libraries,
   needs,
@@ -33,6 +34,7 @@ const ADDRESSES = {
   grpc: '198.19.20.7',
   rabbit: '198.19.20.8',
   kafka: '198.19.20.9',
+  nacos: '198.19.20.10',
 } as const;
 const REDIS_POD = '198.18.0.21';
 const KAFKA_POD = '198.18.0.22';
@@ -55,7 +57,7 @@ beforeAll(async () => {
   const kafkaLibraries = await libraries('test/fixtures/kafka-server');
   const clients = await libraries('test/fixtures/jvm-clients');
   jars.push(kafkaLibraries, clients);
-  const [redis, cluster, postgres, mariadb, mongo, search, grpc, rabbit, kafka, web] = await Promise.all([
+  const [redis, cluster, postgres, mariadb, mongo, search, grpc, rabbit, nacos, kafka, web] = await Promise.all([
     keep(startRedis()),
     keep(startRedis(REDIS_POD)),
     keep(startPostgres()),
@@ -64,6 +66,7 @@ beforeAll(async () => {
     keep(pretendSearch()),
     keep(pretendGrpc()),
     keep(startRabbit()),
+    keep(pretendNacos({ ip: POD, port: 8080 })),
     keep(startKafka(join(home17, 'bin/java'), kafkaLibraries, 'kafka-0.kafka.shop.svc.cluster.local:9092')),
     keep(httpServer((_, response) => response.end('orders'))),
   ]);
@@ -87,6 +90,7 @@ beforeAll(async () => {
       [`${at.search}:9200`]: search ?? 0,
       [`${at.grpc}:50051`]: grpc ?? 0,
       [`${at.rabbit}:5672`]: rabbit ?? 0,
+      [`${at.nacos}:9848`]: nacos ?? 0,
       [`${at.kafka}:9092`]: kafka ?? 0,
       [`${KAFKA_POD}:9092`]: kafka ?? 0,
     },
@@ -98,7 +102,7 @@ beforeAll(async () => {
     },
   });
   folder = await mkdtemp(join(tmpdir(), 'kt-jvm-clients-'));
-  const sources = ['Clients', 'HttpClients', 'NettyClients', 'DataClients', 'MessageClients'];
+  const sources = ['Clients', 'HttpClients', 'NettyClients', 'DataClients', 'MessageClients', 'RegistryClients'];
   const files = sources.map((name) => `test/fixtures/jvm-clients/src/main/java/${name}.java`);
   classPath = `${folder}:${clients}/*`;
   const compiled = await runProgram(
@@ -150,10 +154,13 @@ const ANSWERS: Readonly<Record<string, string>> = {
   ...all([...MONGO, 'MongoDB by SRV record'], '1.0'),
   ...all(['gRPC netty-shaded', 'gRPC okhttp'], 'hello'),
   ...all(['RabbitMQ', 'RabbitMQ on Netty'], 'declared'),
+  'Nacos, configuration': NACOS_CONFIGURATION,
+  'Nacos, a registration and the call of an instance': `{ service : orders , path : / , host : ${POD}:8080 }`,
   'Kafka producer and consumer': 'polled from kafka-0.kafka.shop.svc.cluster.local',
 };
 function run(home: string, options: readonly string[], env: NodeJS.ProcessEnv): Promise<Outcome> {
-  const more = [`-Dapi=http://127.0.0.1:${apiPort}`];
+  // Nacos' client keeps files at home.
+  const more = [`-Dapi=http://127.0.0.1:${apiPort}`, `-Duser.home=${folder}`];
   return runProgram(join(home, 'bin/java'), ['-Xmx700m', ...more, ...options, '-cp', classPath, 'Clients'], env);
 }
 
