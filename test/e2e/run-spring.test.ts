@@ -1,14 +1,16 @@
 // Must: `kt run -- mvn spring-boot:run` on a real Spring Boot application reaches Services, Redis and PostgreSQL of the cluster by name
 // and by address; the same without kt fails, which proves that the test can. Taken by `--exchange`, a pod gets its answers. The database is
 // deployed by the test.
-import { existsSync } from 'node:fs';
+import { existsSync, utimesSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { CalledBack } from './support/call-back.ts';
+import { CalledBack, end } from './support/call-back.ts';
+import { findJdks } from './support/jdks.ts';
 import { execute, kubectl, Laptop, UID } from './support/kt.ts';
 import { addresses, checksOf, DEAD_PROXY, fixture, ktRun, runAs } from './support/programs.ts';
 
+const jdks = findJdks();
 const laptop = new Laptop();
 const shop = new CalledBack(laptop, 'kt-t-spring');
 const NAME = 'postgres';
@@ -50,7 +52,8 @@ const removePostgres = (): Promise<string> =>
 
 const boot = (...more: string[]): string[] => ['mvn', '-q', ...more, 'spring-boot:run'];
 /** Checks at its start, and ends. */
-const once = (...more: string[]): string[] => [...boot(...more), '-Dspring-boot.run.arguments=--once'];
+const ONCE = '-Dspring-boot.run.arguments=--once';
+const once = (...more: string[]): string[] => [...boot(...more), ONCE];
 
 beforeAll(async () => {
   project = await fixture(laptop, 'spring-shop');
@@ -101,6 +104,43 @@ test('kt run -- mvn spring-boot:run: everything answers, by name and by address'
   const outcome = await runAs(laptop, ktRun(laptop, ...once('-o')), { cwd: project, env });
   expect(checksOf(outcome), outcome.stderr).toEqual(ANSWERS);
   expect(outcome.code).toBe(0);
+});
+
+test.each([
+  ['spring-boot:test-run', ['mvn', '-q', '-o', 'spring-boot:test-run', ONCE], {}],
+  ['arguments for its JVM', [...once('-o'), '-Dspring-boot.run.jvmArguments=-Xmx300m -Dsaid="by the user"'], {}],
+  ...jdks
+    .filter(({ feature }) => feature > 17)
+    .map(({ feature, home }): [string, string[], NodeJS.ProcessEnv] => [
+      `JDK ${feature}`,
+      once('-o'),
+      { JAVA_HOME: home },
+    ]),
+])('the same by %s', { timeout: 200_000 }, async (_, command, more) => {
+  const outcome = await runAs(laptop, ktRun(laptop, ...command), { cwd: project, env: { ...env, ...more } });
+  expect(checksOf(outcome), outcome.stderr).toEqual(ANSWERS);
+  expect(outcome.code).toBe(0);
+});
+
+test('devtools: restarted in its JVM after a recompile, everything answers again', { timeout: 240_000 }, async () => {
+  await shop.deploy();
+  const { app } = await shop.serve({ cwd: project, env, command: () => boot('-Pdevtools') }, '/check');
+  const starts = (): string[] =>
+    [...app.stdout().matchAll(/Starting ShopApplication.* with PID (\d+)/g)].map(([, pid = '']) => pid);
+  try {
+    expect(starts()).toHaveLength(1);
+    const now = new Date();
+    utimesSync(join(project, 'target/classes/shop/Checks.class'), now, now);
+    await expect.poll(() => starts().length, { timeout: 60_000 }).toBe(2);
+    expect(new Set(starts()).size).toBe(1);
+    await expect.poll(() => app.stdout().match(/Started ShopApplication/g)?.length, { timeout: 60_000 }).toBe(2);
+    await expect
+      .poll(() => shop.fromPod('/check'), { timeout: 30_000, interval: 500 })
+      .toContain('"JDBC by address","ok":"row"');
+    expect(await shop.fromPod('/check')).not.toContain('error');
+  } finally {
+    await end(app);
+  }
 });
 
 test('the same with a dead company proxy in the environment', { timeout: 200_000 }, async () => {

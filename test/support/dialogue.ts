@@ -4,6 +4,8 @@ import { createInterface } from 'node:readline';
 
 export interface Dialogue {
   readonly child: ChildProcess;
+  /** Whole lines, so far. */
+  readonly stdout: () => string;
   readonly stderr: () => string;
   /** Rejects when the program ends instead. */
   ask(line: string): Promise<string>;
@@ -18,10 +20,15 @@ export function startDialogue(command: readonly string[], options: SpawnOptions)
   child.stderr?.on('data', (piece: Buffer) => (stderr += String(piece)));
   child.stdin?.on('error', () => undefined);
   const waiting: ((line: string) => void)[] = [];
-  createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) => waiting.shift()?.(line));
+  let stdout = '';
+  createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
+    stdout += `${line}\n`;
+    waiting.shift()?.(line);
+  });
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
   return {
     child,
+    stdout: () => stdout,
     stderr: () => stderr,
     ask: (line) => {
       const answer = new Promise<string>((resolve) => waiting.push(resolve));

@@ -81,7 +81,7 @@ export class CalledBack {
 }
 
 /** The whole group, as a terminal and an IDE do: npm passes no signal to what it has started. */
-async function end(app: Dialogue): Promise<void> {
+export async function end(app: Dialogue): Promise<void> {
   if (app.child.exitCode === null) process.kill(-(app.child.pid ?? 0), 'SIGTERM');
   await app.end();
 }
