@@ -1,7 +1,7 @@
 // Must: behind each kind of company proxy kt connects, runs a program and takes a Service over, or says in one sentence why not. The API
 // server is the real one; the proxies are tinyproxy and squid, and a reverse proxy that ends TLS under a path of its own, as Rancher does.
 import { setTimeout as wait } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type Gateway, gateway } from './support/gateway.ts';
 import { askFromPod, closeApp, deployShop, leftovers, localApp } from './support/inbound.ts';
 import { curl, kubectl, Laptop, type Running } from './support/kt.ts';
@@ -33,6 +33,7 @@ beforeAll(async () => {
   await deployShop(SHOP, NAMESPACE);
 });
 
+afterEach(() => laptop.stopAll());
 afterAll(async () => {
   await laptop.close();
   await kubectl(['delete', 'namespace', NAMESPACE, '--wait=false', '--ignore-not-found'], 'admin');
@@ -65,6 +66,12 @@ const ask = async (proxy: string): Promise<string> => {
   );
   return `${stdout}${stderr}`;
 };
+
+/** Milliseconds of silence: more than two of the proxy's limits. */
+const IDLE_MS = 65_000;
+/** A program that asks, is silent, and asks again. */
+const askTwice = (url: string): string =>
+  `const a=async()=>(await fetch('${url}')).status;const f=await a();await new Promise(r=>setTimeout(r,${IDLE_MS}));console.log('answers',f,await a())`;
 
 /** All that a user does in a day. */
 async function worksFor(way: Way): Promise<void> {
@@ -132,20 +139,32 @@ describe('forward proxies', () => {
     });
   });
 
-  test('a proxy that cuts what idles: an idle session is not cut', async () => {
-    await behind(await tinyproxy({ idleSeconds: 10 }), async ({ url }) => {
-      const kt = connect(await wayOf({}, { HTTPS_PROXY: url }));
-      const ready = await kt.event('ready');
-      expect(await ask(ready.proxy ?? '')).toBe('200');
-      // There is no event to wait for: that nothing happens in more than two of its limits is the point.
-      await wait(25_000);
-      expect(
-        kt.events
-          .filter(({ type }) => type === 'link')
-          .filter((event) => event.type === 'link' && event.state === 'down'),
-      ).toEqual([]);
-      expect(await ask(ready.proxy ?? '')).toBe('200');
-      expect((await kt.stop()).code).toBe(0);
+  test('a proxy that cuts what idles for 30 s: connect, run and exchange that idle are not cut', async () => {
+    await behind(await tinyproxy({ idleSeconds: 30 }), async ({ url }) => {
+      const way = await wayOf({}, { HTTPS_PROXY: url });
+      const app = await localApp('laptop');
+      const kt = connect(way);
+      const run = start(way, ['run', '--', laptop.node, '--input-type=module', '-e', askTwice(`http://${SHOP}/`)]);
+      const exchange = start(way, ['exchange', SHOP, '--expose', `${app.port}:8080`]);
+      try {
+        const ready = await kt.event('ready');
+        await exchange.event('holding');
+        expect(await ask(ready.proxy ?? '')).toBe('200');
+        // There is no event to wait for: that nothing happens in two of its limits is the point.
+        await wait(IDLE_MS);
+        const down = [kt, exchange].flatMap(({ events }) =>
+          events.filter((event) => event.type === 'link' && event.state === 'down'),
+        );
+        expect(down).toEqual([]);
+        expect(await ask(ready.proxy ?? '')).toBe('200');
+        expect((await askFromPod(`http://${SHOP}.${NAMESPACE}/`))['name']).toBe('laptop');
+        expect((await exchange.stop()).code).toBe(0);
+        await run.exited;
+        expect(`${run.stdout}${run.stderr}`).toContain('answers 200 200');
+        expect((await kt.stop()).code).toBe(0);
+      } finally {
+        await closeApp(app);
+      }
     });
   });
 });
@@ -181,13 +200,20 @@ describe('reverse proxies that end TLS', () => {
   test('that passes no change of protocol at all: one sentence, exit code 3, nothing is left', async () => {
     const door = await gateway({ refuse: ({ upgrade }) => upgrade !== undefined });
     try {
-      const kt = connect(await at(door));
-      const error = await kt.event('error');
-      expect(error).toMatchObject({
-        code: 'UPGRADE_REFUSED',
-        message: expect.stringMatching(/no way into the pod is open\. .*Blocked by policy/) as string,
-      });
-      expect((await kt.exited).code).toBe(3);
+      const way = await at(door);
+      for (const args of [
+        ['connect', '--proxyPort', '0', '--dnsPort', '0'],
+        ['run', '--', 'true'],
+        ['exchange', SHOP, '--expose', '9:8080', '--skipPortChecking'],
+      ]) {
+        const kt = start(way, args);
+        expect(await kt.event('error'), args[0]).toMatchObject({
+          code: 'UPGRADE_REFUSED',
+          message: expect.stringMatching(/no way into the pod is open\. .*Blocked by policy/) as string,
+        });
+        expect((await kt.exited).code, args[0]).toBe(3);
+      }
+      expect(await leftovers(SHOP, NAMESPACE)).toBe('');
       await kubectl(['-n', NAMESPACE, 'wait', '--for=delete', 'pod', '-l', 'kt/role=egress', '--timeout=30s']).catch(
         (none: Error) => expect(none.message).toMatch(/no matching resources|not found/),
       );
