@@ -12,12 +12,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { rolldown } from 'rolldown';
+import { licenseTexts } from './licenses.mjs';
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
 const define = { 'process.env.NODE_ENV': '"production"', __KT_VERSION__: JSON.stringify(version) };
 
-/** NAME@VERSION of every library that is in dist/: what the SBOM of scripts/sea.mjs lists. */
-const bundled = new Set();
+/** NAME@VERSION of every library that is in dist/, with its folder: what the SBOM of scripts/sea.mjs lists. */
+const bundled = new Map();
 
 async function bundle(input, options, output) {
   const build = await rolldown({ input, platform: 'node', transform: { define }, logLevel: 'warn', ...options });
@@ -27,7 +28,7 @@ async function bundle(input, options, output) {
     const folder = /^.*[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+/.exec(module)?.[0];
     if (folder === undefined) continue;
     const library = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'));
-    bundled.add(`${library.name}@${library.version}`);
+    bundled.set(`${library.name}@${library.version}`, folder);
   }
 }
 
@@ -62,7 +63,9 @@ cpSync('src/modes/demo-programs', 'dist/demo', { recursive: true });
 cpSync('src/playground/programs', 'dist/playground', { recursive: true });
 chmodSync('dist/kt.mjs', 0o755);
 writeFileSync('dist/package.json', JSON.stringify({ type: 'module', version }));
-writeFileSync('dist/bundled.json', JSON.stringify([...bundled].toSorted((a, b) => a.localeCompare(b))));
+const libraries = [...bundled].toSorted(([a], [b]) => a.localeCompare(b));
+writeFileSync('dist/bundled.json', JSON.stringify(libraries.map(([id]) => id)));
+writeFileSync('dist/THIRD-PARTY-LICENSES.txt', licenseTexts(libraries));
 const size = statSync('dist/agent.mjs').size;
 if (size > 100_000)
   throw new Error(`dist/agent.mjs is ${size} bytes; the limit is 100,000 (it has to fit into the pod spec)`);

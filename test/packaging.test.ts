@@ -92,6 +92,7 @@ describe('the packed tarball', () => {
       'package/dist/shims/python/sitecustomize.py',
       'package/dist/demo/hello.mjs',
       'package/dist/playground/shop.mjs',
+      'package/dist/THIRD-PARTY-LICENSES.txt',
       'package/docs/install.md',
       'package/LICENSE',
       'package/README.md',
@@ -111,6 +112,17 @@ describe('the packed tarball', () => {
     const bytes = files.reduce((sum, file) => sum + statSync(join(file.parentPath, file.name)).size, 0);
     console.log(`installed: ${Math.round(bytes / 1024)} KiB`);
     expect(bytes).toBeLessThan(6 * 1024 * 1024);
+  });
+
+  test('carries the licence of every library that is in it', () => {
+    const dist = join(home, 'project', 'node_modules', 'kt', 'dist');
+    const bundled = JSON.parse(readFileSync(join(dist, 'bundled.json'), 'utf8')) as string[];
+    const texts = readFileSync(join(dist, 'THIRD-PARTY-LICENSES.txt'), 'utf8').split(/^(?=\S+@\d[^\n]*\n-+\n)/m);
+    expect(texts.slice(1).map((text) => text.split('\n')[0])).toEqual(bundled);
+    const silent = texts
+      .slice(1)
+      .filter((text) => !/\b(MIT|ISC|Apache|BSD)\b|Permission is hereby granted|Permission to use/.test(text));
+    expect(silent).toEqual([]);
   });
 
   test('starts', async () => {
