@@ -3,7 +3,7 @@ import type { Argv } from 'yargs';
 import { KtError } from '../errors.ts';
 import type { ForwardSettings } from '../modes/forward.ts';
 import { type Arguments } from './arguments.ts';
-import { withSessionOptions } from './options.ts';
+import { PLAN_OPTION, withSessionOptions } from './options.ts';
 
 export function withForwardOptions<T>(yargs: Argv<T>): Argv<T> {
   withSessionOptions(yargs)
@@ -14,6 +14,7 @@ export function withForwardOptions<T>(yargs: Argv<T>): Argv<T> {
       describe: 'NAME, svc/NAME or ADDRESS:PORT, each followed by its ports: PORT, LOCAL:PORT, PORT/udp',
     })
     .options({
+      plan: PLAN_OPTION,
       udp: { type: 'boolean', default: false, describe: 'ports are UDP where /tcp is not said' },
       'own-ip': {
         type: 'boolean',

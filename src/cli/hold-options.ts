@@ -5,7 +5,7 @@ import { KtError } from '../errors.ts';
 import type { HoldRequest } from '../modes/hold-request.ts';
 import { parseMark } from '../modes/mark.ts';
 import { type Arguments } from './arguments.ts';
-import { withSessionOptions } from './options.ts';
+import { PLAN_OPTION, withSessionOptions } from './options.ts';
 import { withEnvironmentOptions, withFilesOptions } from './workload-options.ts';
 
 const EXPOSE = {
@@ -13,11 +13,6 @@ const EXPOSE = {
   array: true,
   alias: 'e',
   describe: 'ports: REMOTE or LOCAL:REMOTE (number or name), with /udp behind it for UDP',
-} as const;
-const PLAN = {
-  type: 'boolean',
-  default: false,
-  describe: 'print what would be changed, and change nothing',
 } as const;
 const SKIP_PORT_CHECKING = {
   type: 'boolean',
@@ -39,7 +34,7 @@ export function withHoldOptions<T>(yargs: Argv<T>): Argv<T> {
         default: false,
         describe: 'replace the original pods to which callers keep connections, one at a time, so that those move too',
       },
-      plan: PLAN,
+      plan: PLAN_OPTION,
       'take-over': { type: 'boolean', default: false, describe: 'take it from whoever holds it; they are told' },
       'skip-port-checking': SKIP_PORT_CHECKING,
       mode: {
@@ -82,7 +77,7 @@ export function withPreviewOptions<T>(yargs: Argv<T>): Argv<T> {
         default: false,
         describe: 'type LoadBalancer: reachable from outside of the cluster',
       },
-      plan: PLAN,
+      plan: PLAN_OPTION,
       'skip-port-checking': SKIP_PORT_CHECKING,
     });
   return yargs;
@@ -182,6 +177,7 @@ export function withRunOptions<T>(yargs: Argv<T>): Argv<T> {
     },
     'version-mark': { type: 'string', describe: 'the mark of --mesh: VALUE, NAME: or NAME:VALUE' },
     header: { type: 'string', describe: 'the same as NAME=VALUE' },
+    plan: PLAN_OPTION,
   });
   return yargs;
 }

@@ -102,6 +102,13 @@ export const IGNORED_OPTIONS = [
   'run-as-worker-process',
 ] as const;
 
+/** Of every command that changes something. */
+export const PLAN_OPTION = {
+  type: 'boolean',
+  default: false,
+  describe: 'print what would be changed, and change nothing',
+} as const;
+
 export function withSessionOptions<T>(yargs: Argv<T>): Argv<T> {
   const hidden = Object.fromEntries(IGNORED_OPTIONS.map((name) => [name, { hidden: true }]));
   yargs.options(SESSION_OPTIONS).options(hidden);

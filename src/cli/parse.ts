@@ -11,7 +11,7 @@ import { withConfigOptions } from './config-options.ts';
 import { withDoctorOptions } from './doctor-options.ts';
 import { withForwardOptions } from './forward-options.ts';
 import { withHoldOptions, withMeshOptions, withPreviewOptions, withRunOptions } from './hold-options.ts';
-import { GLOBAL_OPTIONS, withSessionOptions } from './options.ts';
+import { GLOBAL_OPTIONS, PLAN_OPTION, withSessionOptions } from './options.ts';
 import { canDraw } from './screen.ts';
 import { withEnvironmentOptions } from './workload-options.ts';
 
@@ -68,7 +68,7 @@ export function declareCommands(yargs: Argv, start: Start, defaults = NO_DEFAULT
     .command(
       'connect',
       'Open the cluster to this laptop: SOCKS5 and HTTP proxy, DNS',
-      (y) => withSessionOptions(y),
+      (y) => withSessionOptions(y).option('plan', PLAN_OPTION),
       start(async () => (await import('./commands/connect.ts')).connect),
     )
     .command(
@@ -116,8 +116,14 @@ export function declareCommands(yargs: Argv, start: Start, defaults = NO_DEFAULT
     .command(
       'release [name..]',
       'Give Services or forwarded ports up that a session on this laptop holds: kt release orders',
-      (y) => y.positional('name', { type: 'string', array: true }),
+      (y) => y.positional('name', { type: 'string', array: true }).option('plan', PLAN_OPTION),
       start(async () => (await import('./commands/release.ts')).release),
+    )
+    .command(
+      'undo',
+      'Take back the last change in the cluster that still has an effect: a Service that is held, or what was left',
+      (y) => y.option('plan', PLAN_OPTION),
+      start(async () => (await import('./commands/undo.ts')).undo),
     )
     .command(
       'ui',
@@ -141,7 +147,7 @@ export function declareCommands(yargs: Argv, start: Start, defaults = NO_DEFAULT
     .command(
       'stop',
       'End a session',
-      (y) => y.option('all', { type: 'boolean', describe: 'every session' }),
+      (y) => y.option('all', { type: 'boolean', describe: 'every session' }).option('plan', PLAN_OPTION),
       start(async () => (await import('./commands/stop.ts')).stop),
     )
     .command(

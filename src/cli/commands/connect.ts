@@ -11,6 +11,7 @@ import { endSignals } from '../end-signals.ts';
 import { inboundOf } from '../inbound.ts';
 import { type SessionArguments, sessionArguments } from '../options.ts';
 import { outputOf } from '../output.ts';
+import { connectPlan, showPlans } from '../plans.ts';
 import { Hush, wantsScreen } from '../screen.ts';
 import { takeScreenActions } from '../screen-actions.ts';
 
@@ -28,6 +29,7 @@ export async function connect(args: Arguments, version: string): Promise<number>
   });
   try {
     const wanted = sessionArguments(args);
+    if (args['plan'] === true) return showPlans(output, await connectPlan(wanted, version, signals), []);
     let place: Place | undefined = wanted;
     // Where it came from, to go back to where the next place can't be opened.
     let before: Place | undefined;

@@ -7,13 +7,16 @@ import { endSignals } from '../end-signals.ts';
 import { forwardSettings, forwardWords } from '../forward-options.ts';
 import { sessionArguments } from '../options.ts';
 import { outputOf } from '../output.ts';
+import { connectPlan, showPlans } from '../plans.ts';
 
 export async function forward(args: Arguments, version: string): Promise<number> {
   const output = outputOf(args);
   const signals = endSignals();
   try {
     const wanted = sessionArguments(args);
+    // Read first: words that say nothing are told now too.
     const listen = forwardListeners(forwardWords(args), forwardSettings(args), wanted.debug);
+    if (args['plan'] === true) return showPlans(output, await connectPlan(wanted, version, signals), []);
     const session = await Session.open({ ...wanted, version, shared: false, listen }, output.event, signals.signal);
     const { api, namespace } = session.cluster;
     void repairExpired({ api, namespace, version, emit: output.event });

@@ -1,5 +1,5 @@
 // `kt exchange`, `kt mesh` and `kt preview`: takes or makes Services and holds them until a signal ends it. What it does is modes/hold.ts.
-import type { TakeoverKind, TakeoverPlan } from '../../cluster/takeover/types.ts';
+import type { TakeoverKind } from '../../cluster/takeover/types.ts';
 import { asKtError } from '../../errors.ts';
 import { watchNamespace } from '../../modes/birdseye/live.ts';
 import type { HoldContext, PlannedHold } from '../../modes/hold-request.ts';
@@ -11,7 +11,8 @@ import { endSignals } from '../end-signals.ts';
 import { holdRequests } from '../hold-options.ts';
 import { openInbound } from '../inbound.ts';
 import { sessionArguments } from '../options.ts';
-import { type Output, outputOf } from '../output.ts';
+import { outputOf } from '../output.ts';
+import { showPlans } from '../plans.ts';
 import { Hush, wantsScreen } from '../screen.ts';
 
 export const exchange = (args: Arguments, version: string): Promise<number> => run(args, version, 'exchange');
@@ -35,8 +36,9 @@ async function run(args: Arguments, version: string, kind: TakeoverKind): Promis
       const planned = await holds.plan(requests);
       if (args['plan'] === true)
         return showPlans(
-          planned.map(({ plan }) => plan),
           output,
+          undefined,
+          planned.map(({ plan }) => plan),
         );
       takeHoldActions(board, holds, inbound.context);
       const { api, namespace } = inbound.context;
@@ -81,28 +83,4 @@ async function holdAll(
   const left = await holds.releaseAll();
   failure ??= left;
   if (failure !== undefined) throw asKtError(failure);
-}
-
-function showPlans(plans: readonly TakeoverPlan[], output: Output): number {
-  const lines = plans.flatMap((plan) => [
-    `${plan.kind} ${plan.service} in ${plan.namespace}:`,
-    ...(plan.joins
-      ? [`  joins the agent that is there; nothing ${plan.drain ? 'else ' : ''}is changed in the cluster`]
-      : []),
-    ...plan.steps.map(({ text }, index) => `  ${index + 1}. ${text}`),
-    ...(plan.steps.length > 0 ? ['at the end, in reverse:'] : []),
-    ...plan.steps.toReversed().map(({ undo }) => `  ${undo}`),
-    ...plan.warnings.map((warning) => `  ! ${warning}`),
-  ]);
-  const value = plans.map(({ kind, namespace, service, ports, joins, steps, warnings }) => ({
-    kind,
-    namespace,
-    service,
-    ports,
-    joins,
-    steps,
-    warnings,
-  }));
-  output.result({ plans: value }, lines);
-  return 0;
 }

@@ -12,6 +12,7 @@ export async function recover(args: Arguments, version: string): Promise<number>
         version,
         session: typeof args['session'] === 'string' ? args['session'] : undefined,
         force: args['force'] === true,
+        dryRun: args['plan'] === true,
       };
       const service = args['service'];
       const results =
@@ -20,7 +21,9 @@ export async function recover(args: Arguments, version: string): Promise<number>
           : await recoverAll(api, namespace, options);
       output.result(
         { recovered: results },
-        results.length === 0 ? [`no Service of ${namespace} is taken over`] : results.map(recoveredText),
+        results.length === 0
+          ? [`no Service of ${namespace} is taken over`]
+          : results.map((one) => `${options.dryRun ? 'would be: ' : ''}${recoveredText(one)}`),
       );
     });
     return 0;

@@ -24,10 +24,11 @@ export async function release(args: Arguments): Promise<number> {
         hint: '`kt status` shows what is held; `kt recover` gives back what others left',
       });
     });
-    for (const { path, action } of found) await ask(path, { ask: 'act', action }, RELEASE_MS);
+    const plan = args['plan'] === true;
+    if (!plan) for (const { path, action } of found) await ask(path, { ask: 'act', action }, RELEASE_MS);
     output.result(
-      { released: names },
-      names.map((name) => `${name} is released`),
+      plan ? { wouldRelease: names } : { released: names },
+      names.map((name) => `${name} ${plan ? 'would be' : 'is'} released`),
     );
     return 0;
   } catch (error) {

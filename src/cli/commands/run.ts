@@ -19,7 +19,8 @@ import { endSignals } from '../end-signals.ts';
 import { advertised, runRequests } from '../hold-options.ts';
 import { type Inbound, openInbound } from '../inbound.ts';
 import { type SessionArguments, sessionArguments } from '../options.ts';
-import { outputOf } from '../output.ts';
+import { type Output, outputOf } from '../output.ts';
+import { connectPlan, showPlans } from '../plans.ts';
 import { javaVariable, ownVariables, workloadRequest } from '../workload-options.ts';
 
 export async function runProgram(args: Arguments, version: string): Promise<number> {
@@ -54,6 +55,7 @@ export async function runProgram(args: Arguments, version: string): Promise<numb
     const workload = workloadRequest(args);
     const own = ownVariables(args);
     const registry = advertised(args);
+    if (args['plan'] === true) return await planRun(wanted, requests, version, output);
     const open = await findSession({ namespace: wanted.namespace, context: wanted.context });
     // First, because what is missing there must be told before anything is made in the cluster.
     if (workload) {
@@ -98,6 +100,37 @@ export async function runProgram(args: Arguments, version: string): Promise<numb
     // A short program must not leave it half done: it needs the session.
     await repairing;
     await session?.close('the program ended');
+  }
+}
+
+/** What would be changed before the program starts. */
+async function planRun(
+  wanted: SessionArguments,
+  requests: readonly HoldRequest[],
+  version: string,
+  output: Output,
+): Promise<number> {
+  const signals = endSignals();
+  try {
+    const open = await findSession({ namespace: wanted.namespace, context: wanted.context });
+    const connect = open ? undefined : await connectPlan(wanted, version, signals);
+    if (requests.length === 0 && !connect) {
+      output.result({ plans: [] }, ['joins the open session; nothing is changed in the cluster']);
+      return 0;
+    }
+    const inbound = await openInbound(wanted, version, new Board(() => undefined), signals);
+    try {
+      const planned = await planHolds(inbound.context, requests);
+      return showPlans(
+        output,
+        connect,
+        planned.map(({ plan }) => plan),
+      );
+    } finally {
+      inbound.close();
+    }
+  } finally {
+    signals.dispose();
   }
 }
 

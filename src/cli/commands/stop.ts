@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { KtError } from '../../errors.ts';
 import { ask, findSession, findSessions } from '../../session/control-client.ts';
 import type { Arguments } from '../arguments.ts';
-import { outputOf } from '../output.ts';
+import { type Output, outputOf } from '../output.ts';
 
 /** Milliseconds for a session to clean up: deleting the pod has 5 s of its own. */
 const END_MS = 15_000;
@@ -26,6 +26,7 @@ export async function stop(args: Arguments): Promise<number> {
     const sessions = args['all'] === true ? await findSessions() : one ? [one] : [];
     if (sessions.length === 0)
       throw new KtError('SESSION_NONE', 'no session is there to stop', { hint: '`kt status` shows them' });
+    if (args['plan'] === true) return planStop(sessions, output);
     for (const { path, status } of sessions) {
       await ask(path, { ask: 'stop' });
       const end = Date.now() + END_MS;
@@ -43,6 +44,22 @@ export async function stop(args: Arguments): Promise<number> {
   } catch (error) {
     return output.failure(error);
   }
+}
+
+type Found = Awaited<ReturnType<typeof findSessions>>;
+
+/** What would end with it. */
+function planStop(sessions: Found, output: Output): number {
+  output.result(
+    sessions.map(({ status }) => ({ wouldStop: status.session, holds: status.holds, forwards: status.forwards })),
+    sessions.flatMap(({ status }) => [
+      `would stop ${status.namespace ?? '?'} (${status.context ?? '?'})`,
+      ...status.holds.map(({ service }) => `  gives back ${service}`),
+      ...status.forwards.map(({ local }) => `  closes ${local}`),
+      ...(status.agent && status.mode === 'agent' ? [`  deletes the pod ${status.agent}`] : []),
+    ]),
+  );
+  return 0;
 }
 
 function alive(pid: number): boolean {
