@@ -59,6 +59,8 @@ for (const [from, to] of [
   mkdirSync(`dist/shims/${to}`.replace(/\/[^/]*$/, ''), { recursive: true });
   copyFileSync(from, `dist/shims/${to}`);
 }
+// The interpreter of PAC files; its library is bundled, and this is its machine code.
+copyFileSync('node_modules/quickjs-wasi/quickjs.wasm', 'dist/quickjs.wasm');
 cpSync('src/modes/demo-programs', 'dist/demo', { recursive: true });
 cpSync('src/playground/programs', 'dist/playground', { recursive: true });
 chmodSync('dist/kt.mjs', 0o755);

@@ -5,7 +5,7 @@ import { loadClusterConfig } from '../cluster/config.ts';
 import { ClusterApi } from '../cluster/rest.ts';
 import type { HoldContext } from '../modes/hold-request.ts';
 import type { Board } from '../session/board.ts';
-import { Janitor } from '../session/janitor.ts';
+import { Janitor, janitorEnv } from '../session/janitor.ts';
 import { Meter } from '../session/meter.ts';
 import type { Session } from '../session/session.ts';
 import { shownName } from '../session/who.ts';
@@ -83,16 +83,17 @@ function contextOf(
   };
 }
 
-function guarded({ kubeconfig }: SessionArguments, context: string, holdContext: HoldContext): Omit<Inbound, 'close'> {
+function guarded(wanted: SessionArguments, context: string, holdContext: HoldContext): Omit<Inbound, 'close'> {
   let janitor: Janitor | undefined;
   return {
     context: holdContext,
     guard: () => {
       const entry = process.argv[1];
       if (entry === undefined) return;
+      const { kubeconfig } = wanted;
       const where = [...(kubeconfig ? ['--kubeconfig', kubeconfig] : []), '--context', context];
       const recover = ['recover', '--session', holdContext.session, ...where, '--namespace', holdContext.namespace];
-      janitor = new Janitor([process.execPath, entry, ...recover], process.env);
+      janitor = new Janitor([process.execPath, entry, ...recover], janitorEnv(wanted));
     },
     dismiss: () => janitor?.dismiss(),
   };

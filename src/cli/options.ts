@@ -16,6 +16,11 @@ export const GLOBAL_OPTIONS = {
   },
   context: { type: 'string', describe: 'context of the kubeconfig', group: 'Cluster:' },
   namespace: { type: 'string', alias: 'n', describe: "namespace (default: the context's)", group: 'Cluster:' },
+  pac: {
+    type: 'string',
+    describe: 'PAC file or its URL: names the proxy on the way to the API server, in place of HTTPS_PROXY',
+    group: 'Cluster:',
+  },
   output: {
     type: 'string',
     alias: 'o',
@@ -119,6 +124,7 @@ export interface SessionArguments {
   readonly kubeconfig: string | undefined;
   readonly context: string | undefined;
   readonly namespace: string | undefined;
+  readonly pac: string | undefined;
   readonly proxyPort: number | undefined;
   readonly proxyAddress: string | undefined;
   readonly proxyUser: string | undefined;
@@ -160,6 +166,7 @@ export function sessionArguments(args: Arguments): SessionArguments {
     kubeconfig: text(args, 'kubeconfig'),
     context: text(args, 'context'),
     namespace: text(args, 'namespace'),
+    pac: text(args, 'pac'),
     proxyPort: number(args, 'proxyPort', 'proxyPort', [0, 65_535]),
     proxyAddress: text(args, 'proxyAddr'),
     proxyUser: text(args, 'proxyUser'),

@@ -13,6 +13,7 @@ import {
   mergeKubeconfigs,
   parseKubeconfig,
   type Selection,
+  type Sourced,
   selectContext,
 } from './kubeconfig.ts';
 import type { Cluster } from './kubeconfig-schema.ts';
@@ -48,12 +49,14 @@ export interface ConfigOptions {
   readonly context?: string | undefined;
   readonly namespace?: string | undefined;
   readonly transport?: Way | undefined;
+  /** A PAC file, or its URL: it names the proxy where the kubeconfig names none, and HTTPS_PROXY does not count then. */
+  readonly pac?: string | undefined;
   readonly env?: NodeJS.ProcessEnv | undefined;
   /** A credentials plugin may ask the user on standard input. Default: where that is a terminal. */
   readonly terminal?: boolean | undefined;
 }
 
-/** Rejects with KUBECONFIG_MISSING or KUBECONFIG_INVALID. Runs no plugin and opens no connection. */
+/** Rejects with KUBECONFIG_MISSING or KUBECONFIG_INVALID, and API_PROXY for a PAC file. Runs no plugin, and opens a connection for that file only. */
 export async function loadClusterConfig(options: ConfigOptions = {}): Promise<ClusterConfig> {
   const env = options.env ?? process.env;
   const files = kubeconfigFiles(options.kubeconfig, env);
@@ -68,7 +71,7 @@ export async function loadClusterConfig(options: ConfigOptions = {}): Promise<Cl
     user: user.name,
     tls,
     transport: options.transport,
-    proxy: apiProxy(server, cluster, env),
+    proxy: await proxyOf(server, cluster, env, options.pac),
     credentials: credentials(server, {
       user,
       resolve: (path) => besideFile(path, user.file),
@@ -77,6 +80,18 @@ export async function loadClusterConfig(options: ConfigOptions = {}): Promise<Cl
       terminal: options.terminal ?? isatty(0),
     }),
   };
+}
+
+/** proxy-url of the kubeconfig, else what the PAC file says, else the environment. */
+async function proxyOf(
+  server: string,
+  cluster: Sourced<Cluster>,
+  env: NodeJS.ProcessEnv,
+  pac: string | undefined,
+): Promise<URL | undefined> {
+  if (!pac || cluster.value['proxy-url']) return apiProxy(server, cluster, env);
+  const { pacProxy } = await import('./pac/pac-proxy.ts');
+  return pacProxy(pac, server);
 }
 
 /** The contexts that there are, with the namespace that each leads to. Rejects as loadClusterConfig does. */

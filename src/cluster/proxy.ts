@@ -1,5 +1,5 @@
 // The proxy on the way to the API server: proxy-url of the kubeconfig's cluster, else HTTPS_PROXY or HTTP_PROXY with NO_PROXY, as
-// kubectl has it. Pure. Called by config.ts and api-connection.ts.
+// kubectl has it. Not a PAC file's answer (pac/). Pure. Called by config.ts and api-connection.ts.
 import type { Target } from '../netstack/dialer.ts';
 import { parseProxyUrl } from '../netstack/http/proxy-url.ts';
 import { environmentProxy } from '../netstack/route/no-proxy.ts';

@@ -23,8 +23,8 @@ export async function openCluster(
   signal: AbortSignal,
   emit: EventSink,
 ): Promise<SessionCluster> {
-  const { kubeconfig, context, namespace, transport } = options;
-  const config = await loadClusterConfig({ kubeconfig, context, namespace, transport });
+  const { kubeconfig, context, namespace, pac, transport } = options;
+  const config = await loadClusterConfig({ kubeconfig, context, namespace, pac, transport });
   const api = new ClusterApi(config);
   const aliases = options.ingressIp === undefined ? undefined : new HostAliases(options.ingressIp);
   const router = new Router({

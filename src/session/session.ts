@@ -7,7 +7,7 @@ import type { Dialer } from '../netstack/dialer.ts';
 import { Board } from './board.ts';
 import { openCluster } from './cluster.ts';
 import type { EventSink, Mode, SessionEvent } from './events.ts';
-import { Janitor } from './janitor.ts';
+import { Janitor, janitorEnv } from './janitor.ts';
 import { type Listeners, openListeners } from './listeners.ts';
 import { Meter } from './meter.ts';
 import { checkRights, type Reach, reach } from './reach.ts';
@@ -161,7 +161,8 @@ export class Session {
         '--namespace',
         cluster.namespace,
       ];
-      this.#janitor = new Janitor([process.execPath, entry, 'clean', '--session', this.id, ...where], process.env);
+      const clean = [process.execPath, entry, 'clean', '--session', this.id, ...where];
+      this.#janitor = new Janitor(clean, janitorEnv(options));
     }
     await board.listen();
     await this.#step('link', 'link to the cluster', () => link.start(signal));

@@ -32,6 +32,7 @@ export interface SessionOptions {
   readonly kubeconfig?: string | undefined;
   readonly context?: string | undefined;
   readonly namespace?: string | undefined;
+  readonly pac?: string | undefined;
   readonly transport?: Way | undefined;
   /** 0 = any free port; undefined = the default (2223) of a shared session, any free one of a private session. */
   readonly proxyPort?: number | undefined;

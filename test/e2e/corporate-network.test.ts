@@ -1,5 +1,7 @@
 // Must: behind each kind of company proxy kt connects, runs a program and takes a Service over, or says in one sentence why not. The API
 // server is the real one; the proxies are tinyproxy and squid, and a reverse proxy that ends TLS under a path of its own, as Rancher does.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type Gateway, gateway } from './support/gateway.ts';
@@ -116,6 +118,20 @@ describe('forward proxies', () => {
 
   test('squid that connects to 6443 only', async () => {
     await behind(await squid(), async ({ url }) => worksFor(await wayOf({}, { https_proxy: url })));
+  });
+
+  test('the second proxy that a PAC file names, while the first is down', async () => {
+    const closed = await tinyproxy();
+    await closed.close();
+    await behind(await tinyproxy(), async ({ url }) => {
+      const hosts = [closed.url, url].map((one) => `PROXY ${new URL(one).host}`).join('; ');
+      const pac = join(laptop.own('pac'), 'proxy.pac');
+      writeFileSync(
+        pac,
+        `function FindProxyForURL(url, host) { return isPlainHostName(host) ? 'DIRECT' : '${hosts}'; }`,
+      );
+      await worksFor(await wayOf({}, { KT_PAC: pac, HTTPS_PROXY: closed.url }));
+    });
   });
 
   test('a wrong password, and a port that is not allowed: one sentence, exit code 3', async () => {

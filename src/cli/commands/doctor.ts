@@ -14,6 +14,7 @@ import { roleRequest } from '../../modes/doctor/rbac.ts';
 import { reportText } from '../../modes/doctor/report.ts';
 import type { Diagnosis } from '../../session/findings.ts';
 import { type Arguments, text } from '../arguments.ts';
+import { whereOf } from '../cluster-api.ts';
 import { endSignals } from '../end-signals.ts';
 import { sessionArguments } from '../options.ts';
 import { type Output, outputOf } from '../output.ts';
@@ -52,7 +53,7 @@ export async function doctor(args: Arguments, version: string): Promise<number> 
 }
 
 async function report(file: string, diagnosis: Diagnosis, args: Arguments): Promise<void> {
-  const config = await loadClusterConfig(where(args)).catch(() => undefined);
+  const config = await loadClusterConfig(whereOf(args)).catch(() => undefined);
   const credentials = await config?.credentials.current().catch(() => undefined);
   writeReport(file, reportText({ diagnosis, env: process.env, config, credentials }));
   process.stderr.write(`written: ${file} (without secrets; read it before you send it)\n`);
@@ -66,15 +67,9 @@ function writeReport(file: string, content: string): void {
   }
 }
 
-const where = (args: Arguments) => ({
-  kubeconfig: text(args, 'kubeconfig'),
-  context: text(args, 'context'),
-  namespace: text(args, 'namespace'),
-});
-
 /** What the platform team applies once for users who may not create pods. */
 async function printSharedAgent(args: Arguments, output: Output, version: string): Promise<number> {
-  const { namespace } = await loadClusterConfig(where(args));
+  const { namespace } = await loadClusterConfig(whereOf(args));
   const code = readFileSync(asset('agent.mjs'), 'utf8');
   const manifest = sharedAgentYaml({ namespace, code, version, ...sessionArguments(args).placement });
   output.result({ namespace, manifest }, [manifest.trimEnd()]);
@@ -85,7 +80,7 @@ async function printSharedAgent(args: Arguments, output: Output, version: string
 async function printRole(args: Arguments, output: Output): Promise<number> {
   const words = Array.isArray(args['rbac']) ? args['rbac'].map(String) : [];
   const modes = words.flatMap((word) => word.split(',')).filter((word) => word !== '');
-  const config = await loadClusterConfig(where(args));
+  const config = await loadClusterConfig(whereOf(args));
   const api = new ClusterApi(config);
   try {
     // The user may have no rights at all yet, or no way to the server: the Role can be printed all the same.

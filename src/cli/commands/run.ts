@@ -150,11 +150,11 @@ interface Surroundings {
 /** Of a workload in the session's namespace, as the user of its context. */
 async function surroundingsOf(
   request: WorkloadRequest,
-  { kubeconfig, context, namespace }: Pick<SessionArguments, 'kubeconfig' | 'context' | 'namespace'>,
+  where: Pick<SessionArguments, 'kubeconfig' | 'context' | 'namespace' | 'pac'>,
   emit: EventSink,
 ): Promise<Surroundings> {
   const signals = endSignals();
-  const config = await loadClusterConfig({ kubeconfig, context, namespace });
+  const config = await loadClusterConfig(where);
   const api = new ClusterApi(config);
   try {
     const options = {

@@ -14,6 +14,7 @@ export interface DoctorOptions
     | 'kubeconfig'
     | 'context'
     | 'namespace'
+    | 'pac'
     | 'proxyPort'
     | 'dnsPort'
     | 'clusterDomain'

@@ -36,9 +36,9 @@ const proxySet = (env: NodeJS.ProcessEnv): boolean =>
   ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'].some((name) => env[name]);
 
 export const checkKubeconfig: Check = async (world) => {
-  const { kubeconfig, context, namespace, env } = world.options;
+  const { kubeconfig, context, namespace, pac, env } = world.options;
   const files = kubeconfigFiles(kubeconfig, env);
-  const config = await loadClusterConfig({ kubeconfig, context, namespace, env });
+  const config = await loadClusterConfig({ kubeconfig, context, namespace, pac, env });
   world.config = config;
   const outcomes: Outcome[] = [
     {
