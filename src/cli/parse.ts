@@ -120,6 +120,21 @@ export function declareCommands(yargs: Argv, start: Start, defaults = NO_DEFAULT
       start(async () => (await import('./commands/release.ts')).release),
     )
     .command(
+      'up',
+      "Do what the project's kt.yaml says: connect, take Services, forward ports, start programs",
+      (y) =>
+        withSessionOptions(y)
+          .option('file', { type: 'string', alias: 'f', describe: 'another session file than the nearest kt.yaml' })
+          .option('plan', PLAN_OPTION),
+      start(async () => (await import('./commands/up.ts')).up),
+    )
+    .command(
+      'down',
+      'End what `kt up` of this project does',
+      (y) => y.option('file', { type: 'string', alias: 'f', describe: 'its session file' }).option('plan', PLAN_OPTION),
+      start(async () => (await import('./commands/up.ts')).down),
+    )
+    .command(
       'undo',
       'Take back the last change in the cluster that still has an effect: a Service that is held, or what was left',
       (y) => y.option('plan', PLAN_OPTION),

@@ -1,19 +1,14 @@
 // `kt connect`: opens a session and holds it until a signal, a view or `kt stop` ends it. Views may ask it to hold Services and to forward
 // ports meanwhile, and to go to another namespace.
 import { asKtError } from '../../errors.ts';
-import { watchNamespace } from '../../modes/birdseye/live.ts';
-import { repairExpired } from '../../modes/repair.ts';
-import { Holds, takeForwardActions, takeHoldActions } from '../../modes/session-actions.ts';
 import { Board } from '../../session/board.ts';
-import { Session } from '../../session/session.ts';
 import { type Arguments } from '../arguments.ts';
 import { endSignals } from '../end-signals.ts';
-import { inboundOf } from '../inbound.ts';
+import { openLastingSession } from '../lasting-session.ts';
 import { type SessionArguments, sessionArguments } from '../options.ts';
 import { outputOf } from '../output.ts';
 import { connectPlan, showPlans } from '../plans.ts';
 import { Hush, wantsScreen } from '../screen.ts';
-import { takeScreenActions } from '../screen-actions.ts';
 
 type Place = Pick<SessionArguments, 'context' | 'namespace'>;
 
@@ -67,16 +62,7 @@ async function stay(
   const leaving = new Promise<Place>((resolve) => {
     goOn = resolve;
   });
-  const ending = new AbortController();
-  const session = await Session.open({ ...wanted, version, shared: true, board }, board.emit, signals.signal);
-  const inbound = inboundOf(session, wanted, version, { signal: ending.signal, skippable: signals.skippable });
-  const holds = new Holds(inbound.context, inbound.guard);
-  takeHoldActions(board, holds, inbound.context);
-  void repairExpired(inbound.context);
-  const closeForwards = takeForwardActions(board, session);
-  takeScreenActions(board, session, wanted, version);
-  const { api, namespace } = session.cluster;
-  const unwatch = board.whileWatched(...watchNamespace(api, namespace, version, board.emit));
+  const { session, close } = await openLastingSession(wanted, version, board, signals);
   board.onAction('switch', ({ context, namespace }) => {
     goOn({ context: context ?? wanted.context, namespace: namespace ?? undefined });
     return {};
@@ -84,12 +70,6 @@ async function stay(
   const next = await Promise.race([session.ended, signals.received, leaving]);
   // On to another place it stays; else what follows is for the terminal's own lines.
   if (typeof next === 'string') await hush.close();
-  ending.abort();
-  unwatch();
-  const left = await holds.releaseAll();
-  if (left === undefined) inbound.dismiss();
-  await closeForwards();
-  await session.close(typeof next === 'string' ? next : `on to ${next.namespace ?? next.context ?? 'another place'}`);
-  if (left !== undefined) throw asKtError(left);
+  await close(typeof next === 'string' ? next : `on to ${next.namespace ?? next.context ?? 'another place'}`);
   return typeof next === 'string' ? undefined : next;
 }
