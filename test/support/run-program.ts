@@ -7,9 +7,14 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Rejects where the program can't be started. */
-export function runProgram(command: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<Outcome> {
-  const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+/** Rejects where the program can't be started. `cwd`: this process's own, unless one is given. */
+export function runProgram(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  cwd?: string,
+): Promise<Outcome> {
+  const child = spawn(command, args, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (chunk: Buffer) => (stdout += String(chunk)));
   child.stderr.on('data', (chunk: Buffer) => (stderr += String(chunk)));
