@@ -9,6 +9,7 @@ import type { HoldWish } from '../../session/actions.ts';
 import { Board } from '../../session/board.ts';
 import { type Arguments, text } from '../arguments.ts';
 import { upwards } from '../config/places.ts';
+import { isOurs } from '../config/store.ts';
 import { endSignals } from '../end-signals.ts';
 import { runRequests } from '../hold-options.ts';
 import { openInbound } from '../inbound.ts';
@@ -72,7 +73,8 @@ function find(args: Arguments): { readonly path: string; readonly file: UpFile }
   const given = text(args, 'file');
   const paths =
     given === undefined ? upwards(process.cwd(), process.platform).map((one) => join(one, UP_FILE)) : [given];
-  const path = paths.find((one) => existsSync(one));
+  // On a shared host anybody may put one into a folder above.
+  const path = paths.find((one) => existsSync(one) && (given !== undefined || isOurs(one)));
   if (path === undefined)
     throw new KtError(
       'USAGE',

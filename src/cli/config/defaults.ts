@@ -15,6 +15,8 @@ export const NO_DEFAULTS: Defaults = () => undefined;
 
 /** These change or need no configuration, and have to work where it is broken. */
 const WITHOUT = ['config', 'completion'];
+/** What ends and shows sessions goes on without a configuration that is broken, and says so. */
+const ENDING = ['status', 'stop', 'release', 'ui'];
 
 export async function configuredDefaults(argv: readonly string[], declare: Declare): Promise<Defaults> {
   const own = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
@@ -24,14 +26,20 @@ export async function configuredDefaults(argv: readonly string[], declare: Decla
   const keys = new Keys(declare);
   let layers: readonly Layer[] = [];
   let problem: KtError | undefined;
+  const store = new ConfigStore();
   try {
-    layers = await readLayers(new ConfigStore(), keys, process.env, process.cwd());
+    layers = await readLayers(store, keys, process.env, process.cwd());
   } catch (error) {
     problem = asKtError(error);
   }
   return (command, yargs) => {
     if (WITHOUT.includes(command)) return;
-    if (problem && !help) throw problem;
+    for (const file of store.foreignFiles(process.cwd())) warn(`${file} belongs to somebody else and is not read`);
+    if (problem && !help) {
+      if (!ENDING.includes(command)) throw problem;
+      warn(`goes on without configuration, for it is broken: ${problem.message}`);
+      return;
+    }
     try {
       for (const [name, { value }] of merged(layers, command, keys, own)) yargs.default(name, value);
     } catch (error) {
@@ -39,6 +47,8 @@ export async function configuredDefaults(argv: readonly string[], declare: Decla
     }
   };
 }
+
+const warn = (text: string): void => void process.stderr.write(`kt: ${text}\n`);
 
 /** What is configured for a command as texts, for the completion: nothing where it is wrong. */
 export async function configuredTexts(declare: Declare, command: string): Promise<Readonly<Record<string, string>>> {

@@ -40,8 +40,20 @@ export class ConfigStore {
 
   /** The nearest project file at or above `folder`. One that belongs to somebody else is nobody's: on a shared host anybody may write to /tmp. */
   projectFile(folder: string): string | undefined {
-    const files = upwards(folder, this.#system.platform).map((one) => join(one, PROJECT_FILE));
-    return files.find((file) => existsSync(file) && this.#isOurs(file));
+    return this.#projectFiles(folder).find((file) => isOurs(file, this.#system.platform));
+  }
+
+  /** Those that are nearer than the one that counts, and not read. */
+  foreignFiles(folder: string): string[] {
+    const files = this.#projectFiles(folder);
+    const own = files.findIndex((file) => isOurs(file, this.#system.platform));
+    return own < 0 ? files : files.slice(0, own);
+  }
+
+  #projectFiles(folder: string): string[] {
+    return upwards(folder, this.#system.platform)
+      .map((one) => join(one, PROJECT_FILE))
+      .filter((file) => existsSync(file));
   }
 
   /** undefined: there is none. Throws CONFIG_INVALID. */
@@ -126,12 +138,13 @@ export class ConfigStore {
       return [];
     }
   }
+}
 
-  #isOurs(file: string): boolean {
-    if (this.#system.platform === 'win32') return true;
-    const { uid } = statSync(file);
-    return uid === 0 || uid === process.getuid?.();
-  }
+/** The user's own, or the administrator's: what a file says may be done then. Windows has no such mark. */
+export function isOurs(file: string, platform: NodeJS.Platform = process.platform): boolean {
+  if (platform === 'win32') return true;
+  const { uid } = statSync(file);
+  return uid === 0 || uid === process.getuid?.();
 }
 
 function truePath(folder: string): string {

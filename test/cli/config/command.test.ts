@@ -1,6 +1,15 @@
 // The built kt with configuration: flags from files and variables reach commands, `kt config` changes and shows them, profiles go round.
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -68,6 +77,28 @@ describe('commands', () => {
     expect((await kt(['connect', '--help'])).stdout).toContain('[default: 2299]');
   });
 });
+
+test('a broken file does not keep anybody from showing and ending sessions', async () => {
+  project('namespace: shop\nproxyprt: 1\n');
+  const status = await kt(['status']);
+  expect(status.stdout).toMatch(/^no session/);
+  expect(status.stderr).toMatch(/^kt: goes on without configuration, for it is broken: .*\.kt\.yaml:2:1: unknown key/);
+  expect((await kt(['stop'])).stderr).toContain('SESSION_NONE');
+});
+
+test.runIf(process.getuid?.() === 0)(
+  'a file of somebody else is not read, which is said; neither is a kt.yaml',
+  async () => {
+    project('output: json\n');
+    chownSync(join(home, 'project', '.kt.yaml'), 12_345, 12_345);
+    const status = await kt(['status']);
+    expect(status.stdout).toMatch(/^no session/);
+    expect(status.stderr).toMatch(/\.kt\.yaml belongs to somebody else and is not read\n$/);
+    writeFileSync(join(home, 'project', 'kt.yaml'), 'run: { x: { command: [true] } }');
+    chownSync(join(home, 'project', 'kt.yaml'), 12_345, 12_345);
+    expect((await kt(['up'])).stderr).toContain('there is no kt.yaml here or above');
+  },
+);
 
 describe('kt config', () => {
   test.each([[['namespace', 'shop']], [['namespace=shop']], [['namespace', '=', 'shop']], [['global.namespace=shop']]])(
