@@ -172,35 +172,27 @@ function hookDns(resolve, broker, networks, names, settings) {
   const certain = (name) => short(name) && names.certain(names.candidate(name));
   /** method → [is it ours?, the answer or undefined for "not the cluster's after all"] */
   const hooks = {
-    resolve4: [
-      short,
-      async (name, options) => {
-        const addresses = await ofFamily(4, 'queryA', name);
-        return options?.ttl ? addresses?.map((address) => ({ address, ttl: 5 })) : addresses;
-      },
-    ],
-    resolve6: [short, (name) => ofFamily(6, 'queryAaaa', name)],
+    resolve4: [short, (name, options) => ofFamily(4, 'queryA', name, options)],
+    resolve6: [short, (name, options) => ofFamily(6, 'queryAaaa', name, options)],
   };
-  async function ofFamily(family, syscall, name) {
+  async function ofFamily(family, syscall, name, options) {
     const addresses = await resolveAsync(names.candidate(name));
     const found = addresses?.filter((address) => versionOf(address) === family);
-    if (found === undefined || found.length > 0) return found;
+    if (found === undefined) return undefined;
+    if (found.length > 0) return options?.ttl ? found.map((address) => ({ address, ttl: 5 })) : found;
     throw Object.assign(new Error(`${syscall} ENODATA ${name}`), { code: 'ENODATA', syscall, hostname: name });
   }
+  const types = { A: 'resolve4', AAAA: 'resolve6' };
   if (settings.KT_DNS) {
-    for (const method of ['resolveSrv', 'resolveTxt', 'resolveCname', 'resolvePtr', 'resolveAny']) {
+    // Also those that a cluster does not have: the laptop's servers are not told its names.
+    for (const type of ['Any', 'Caa', 'Cname', 'Mx', 'Naptr', 'Ns', 'Ptr', 'Soa', 'Srv', 'Tlsa', 'Txt']) {
+      const method = `resolve${type}`;
+      if (!real[method]) continue; // younger than this Node
+      types[type.toUpperCase()] = method;
       hooks[method] = [certain, (name) => ask(method, [names.candidate(name)])];
     }
     hooks.reverse = [networks.includes, (address) => ask('reverse', [address])];
   }
-  const types = {
-    A: 'resolve4',
-    AAAA: 'resolve6',
-    SRV: 'resolveSrv',
-    TXT: 'resolveTxt',
-    CNAME: 'resolveCname',
-    PTR: 'resolvePtr',
-  };
   const byType = (type) => hooks[types[typeof type === 'string' ? type : 'A']];
   hooks.resolve = [(name, type) => byType(type)?.[0](name) === true, (name, type) => byType(type)[1](name)];
 

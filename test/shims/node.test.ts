@@ -3,7 +3,7 @@
 import { connect, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runProgram } from '../support/run-program.ts';
-import { ORDERS, REFUSED, type ShimWorld, shimWorld } from '../support/shim-world.ts';
+import { ORDERS, ORDERS_6, REFUSED, type ShimWorld, shimWorld } from '../support/shim-world.ts';
 
 interface Check {
   readonly check: string;
@@ -50,6 +50,17 @@ describe('a program under the shim', () => {
     ['new Resolver().resolve4', [ORDERS]],
     ['dns.resolveSrv', ['orders-0.orders.shop.svc:5432']],
     ['dns.reverse', ['orders-0.orders.shop.svc']],
+    ['dns.reverse by callback', ['orders-0.orders.shop.svc']],
+    ['dns.Resolver reverse', ['orders-0.orders.shop.svc']],
+    ['dns.resolve6 ttl', [{ address: ORDERS_6, ttl: 5 }]],
+    ['dns.resolveSrv by callback', ['orders-0.orders.shop.svc:5432']],
+    ['dns.promises.resolveSrv', ['orders-0.orders.shop.svc:5432']],
+    ['dns.Resolver resolveSrv', ['orders-0.orders.shop.svc:5432']],
+    ['dns.promises.Resolver resolve SRV', ['orders-0.orders.shop.svc:5432']],
+    ['dns.Resolver resolve4', [ORDERS]],
+    ['dns.resolveTxt', [['version=1']]],
+    ['dns.promises.resolve TXT', [['version=1']]],
+    ['dns.resolveCname', ['orders.shop.svc']],
     ['localhost is untouched', '127.0.0.1'],
     ['net.connect by name', `ping ${ORDERS}:7000`],
     ['net.connect by address', `ping ${ORDERS}:7000`],
@@ -84,6 +95,14 @@ describe('a program under the shim', () => {
     ],
     ['dns.lookup family 6', 'ENOTFOUND', 'getaddrinfo ENOTFOUND orders'],
     ['dns.promises.resolve6', 'ENODATA', 'queryAaaa ENODATA orders'],
+    // That they are not there is the cluster's word: the system's servers would not know the name at all.
+    ['dns.resolvePtr, not there', 'ENODATA', 'queryPtr ENODATA orders.shop.svc'],
+    ['dns.resolveAny, not there', 'ENODATA', 'queryAny ENODATA orders.shop.svc'],
+    ['dns.resolve ANY, not there', 'ENODATA', 'queryAny ENODATA orders.shop.svc'],
+    ['dns.resolveMx, not there', 'ENODATA', 'queryMx ENODATA orders.shop.svc'],
+    ['dns.Resolver resolve NS, not there', 'ENODATA', 'queryNs ENODATA orders.shop.svc'],
+    ['SRV of an unknown name', 'ENOTFOUND', 'querySrv ENOTFOUND _db._tcp.nope.shop.svc'],
+    ['a Resolver with servers of its own', 'ECONNREFUSED', 'querySrv ECONNREFUSED _db._tcp.orders.shop.svc'],
     ['a wrong argument throws as ever', 'ERR_INVALID_ARG_TYPE', expect.stringContaining('hostname')],
   ])('%s: %s', (check, error, message) => {
     expect(all.checks.get(check)).toEqual({ check, error, message });

@@ -40,6 +40,11 @@ const worker = (code) =>
     thread.on('error', reject);
   });
 
+const DATABASE = '_db._tcp.orders.shop.svc';
+const srv = (records) => records.map(({ name, port }) => `${name}:${port}`);
+/** A method of the callback kind as one with a promise. */
+const bound = (resolver, method) => promisify(resolver[method]).bind(resolver);
+
 const checks = {
   'dns.lookup': () => promisify(dns.lookup)('orders.shop'),
   'dns.lookup all': () => promisify(dns.lookup)('orders', { all: true }),
@@ -53,9 +58,30 @@ const checks = {
   'dns.promises.resolve4 ttl': () => promises.resolve4('orders', { ttl: true }),
   'dns.promises.resolve6': () => promises.resolve6('orders'),
   'new Resolver().resolve4': () => new Resolver().resolve4('orders'),
-  'dns.resolveSrv': async () =>
-    (await promisify(dns.resolve)('_db._tcp.orders.shop.svc', 'SRV')).map(({ name, port }) => `${name}:${port}`),
+  'dns.resolveSrv': async () => srv(await promisify(dns.resolve)(DATABASE, 'SRV')),
   'dns.reverse': () => promises.reverse(POD),
+  'dns.reverse by callback': () => promisify(dns.reverse)(POD),
+  'dns.Resolver reverse': () => bound(new dns.Resolver(), 'reverse')(POD),
+  'dns.resolve6 ttl': () => promisify(dns.resolve6)('six', { ttl: true }),
+  'dns.resolveSrv by callback': async () => srv(await promisify(dns.resolveSrv)(DATABASE)),
+  'dns.promises.resolveSrv': async () => srv(await promises.resolveSrv(DATABASE)),
+  'dns.Resolver resolveSrv': async () => srv(await bound(new dns.Resolver(), 'resolveSrv')(DATABASE)),
+  'dns.promises.Resolver resolve SRV': async () => srv(await new Resolver().resolve(DATABASE, 'SRV')),
+  'dns.Resolver resolve4': () => bound(new dns.Resolver(), 'resolve4')('orders.shop'),
+  'dns.resolveTxt': () => promisify(dns.resolveTxt)('orders.shop.svc'),
+  'dns.promises.resolve TXT': () => promises.resolve('orders.shop.svc', 'TXT'),
+  'dns.resolveCname': () => promises.resolveCname('alias.shop.svc'),
+  'dns.resolvePtr, not there': () => promises.resolvePtr('orders.shop.svc'),
+  'dns.resolveAny, not there': () => promisify(dns.resolveAny)('orders.shop.svc'),
+  'dns.resolve ANY, not there': () => promises.resolve('orders.shop.svc', 'ANY'),
+  'dns.resolveMx, not there': () => promises.resolveMx('orders.shop.svc'),
+  'dns.Resolver resolve NS, not there': () => bound(new dns.Resolver(), 'resolve')('orders.shop.svc', 'NS'),
+  'SRV of an unknown name': () => promises.resolveSrv('_db._tcp.nope.shop.svc'),
+  'a Resolver with servers of its own': () => {
+    const resolver = new Resolver({ timeout: 200, tries: 1 });
+    resolver.setServers(['127.0.0.1:1']);
+    return resolver.resolveSrv(DATABASE);
+  },
   'unknown name': () => promises.lookup('nope.shop.svc'),
   'localhost is untouched': async () => (await promises.lookup('localhost', 4)).address,
   'a wrong argument throws as ever': () => dns.lookup(1, () => {}),

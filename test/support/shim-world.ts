@@ -95,6 +95,8 @@ export async function shimWorld(more: MoreServices = {}): Promise<ShimWorld> {
   const dns = await nameServer({
     ...more.zone,
     '_db._tcp.orders.shop.svc': { SRV: [{ priority: 1, weight: 2, port: 5432, target: 'orders-0.orders.shop.svc' }] },
+    'orders.shop.svc': { TXT: 'version=1' },
+    'alias.shop.svc': { CNAME: 'orders.shop.svc' },
     '7.0.18.198.in-addr.arpa': { PTR: 'orders-0.orders.shop.svc' },
   });
   const router = new TableRouter(dialer, CIDRS);
