@@ -7,7 +7,18 @@ import { end, KT, waitFor } from '../support/processes.mjs';
 /** `kt connect`; ways by SOCKS5 and by the HTTP proxy. */
 export async function startKt(kubeconfig, host, port) {
   const started = performance.now();
-  const args = [...KT.slice(1), 'connect', '--output', 'json', '--proxyPort', '0', '--dnsPort', '0'];
+  const args = [
+    ...KT.slice(1),
+    'connect',
+    '--output',
+    'json',
+    '--proxyAuth',
+    'none',
+    '--proxyPort',
+    '0',
+    '--dnsPort',
+    '0',
+  ];
   const child = spawn(KT[0], args, {
     env: { ...process.env, KUBECONFIG: kubeconfig },
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -4,6 +4,7 @@ import type { Argv } from 'yargs';
 import type { AgentPlacement } from '../cluster/agent-placement.ts';
 import { WAYS, type Way } from '../cluster/ways/names.ts';
 import { KtError } from '../errors.ts';
+import type { ProxyAuth } from '../session/types.ts';
 import { type Arguments, list, number, text } from './arguments.ts';
 import { PLACEMENT_OPTIONS, placement } from './placement-options.ts';
 
@@ -41,6 +42,12 @@ export const SESSION_OPTIONS = {
   'proxy-user': {
     type: 'string',
     describe: 'ask for this user name; the password is read from $KT_PROXY_PASSWORD',
+    group: 'Laptop:',
+  },
+  'proxy-auth': {
+    type: 'string',
+    default: 'auto',
+    describe: 'auto: the proxy asks for a password where other people use this machine; password: always; none',
     group: 'Laptop:',
   },
   'dns-port': { type: 'number', describe: 'port of the DNS resolver (default 10053)', group: 'Laptop:' },
@@ -128,6 +135,7 @@ export interface SessionArguments {
   readonly proxyPort: number | undefined;
   readonly proxyAddress: string | undefined;
   readonly proxyUser: string | undefined;
+  readonly proxyAuth: ProxyAuth;
   readonly dnsPort: number | undefined;
   readonly includeIps: readonly string[];
   readonly excludeIps: readonly string[];
@@ -142,6 +150,14 @@ export interface SessionArguments {
   readonly debug: boolean;
   /** Flags that were given and do nothing. */
   readonly ignored: readonly string[];
+}
+
+const PROXY_AUTH: readonly ProxyAuth[] = ['auto', 'password', 'none'];
+
+function proxyAuth(given: string): ProxyAuth {
+  const known = PROXY_AUTH.find((one) => one === given);
+  if (known === undefined) throw new KtError('USAGE', `--proxyAuth takes ${PROXY_AUTH.join(', ')} and got '${given}'`);
+  return known;
 }
 
 /** Checks every value. Throws USAGE with the flag's name before anything is done. */
@@ -170,6 +186,7 @@ export function sessionArguments(args: Arguments): SessionArguments {
     proxyPort: number(args, 'proxyPort', 'proxyPort', [0, 65_535]),
     proxyAddress: text(args, 'proxyAddr'),
     proxyUser: text(args, 'proxyUser'),
+    proxyAuth: proxyAuth(text(args, 'proxyAuth') ?? 'auto'),
     dnsPort: number(args, 'dnsPort', 'dnsPort', [0, 65_535]),
     includeIps: list(args, 'includeIps'),
     excludeIps: list(args, 'excludeIps'),

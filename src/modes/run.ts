@@ -23,7 +23,7 @@ export function environmentOf(
     cidrs: join.cidrs,
     suffixes: join.suffixes,
     dns: join.shimDns,
-    httpProxy: join.proxy,
+    httpProxy: join.login ? `${encoded(join.login)}@${join.proxy}` : join.proxy,
     shimsDirectory: asset('shims'),
     sessionId: join.session,
     sessionFile: join.sessionFile,
@@ -31,6 +31,10 @@ export function environmentOf(
     javaVariable,
   });
 }
+
+/** As it stands in a URL. */
+const encoded = ({ username, password }: { readonly username: string; readonly password: string }): string =>
+  `${encodeURIComponent(username)}:${encodeURIComponent(password)}`;
 
 export interface ProgramOptions {
   /** What the program gets beside the laptop's own. */

@@ -8,6 +8,12 @@ import type { TrafficBatch } from './traffic/types.ts';
 /** How the cluster is reached: through an agent of the session's own, through one that the platform team runs, without one. */
 export type Mode = 'agent' | 'shared' | 'agentless';
 
+/** What the local proxy asks for, without the password. `file` holds it; null: the user gave it by a variable. */
+export interface ShownLogin {
+  readonly username: string;
+  readonly file: string | null;
+}
+
 export type HoldKind = 'exchange' | 'mesh' | 'preview';
 
 export type SessionEvent =
@@ -41,6 +47,8 @@ export type SessionEvent =
       readonly context: string;
       /** host:port of the SOCKS5 and HTTP proxy; null where the session only forwards ports. */
       readonly proxy: string | null;
+      /** The name that the proxy asks for, and the file of its password (null: the user gave it); none where it asks for nothing. */
+      readonly login?: ShownLogin | undefined;
       /** host:port of the DNS resolver; null as above. */
       readonly dns: string | null;
       /** Name of the agent's pod; null without an agent. */

@@ -1,13 +1,13 @@
 // What listens on the laptop: the mixed SOCKS5/HTTP port, DNS, DNS for shims and the broker. Opens all or none.
 // Called by session.ts.
 import { Resolver } from 'node:dns';
-import { KtError } from '../errors.ts';
 import { startBroker } from '../netstack/broker/server.ts';
 import type { Dialer } from '../netstack/dialer.ts';
 import { startDnsServer } from '../netstack/dns/server.ts';
 import { pacFile } from '../netstack/http/pac.codec.ts';
 import { listenMixedPort } from '../netstack/mixed-port.ts';
 import type { EventSink } from './events.ts';
+import { type ProxyLogin, proxyLogin } from './proxy-login.ts';
 import type { TrafficJournal } from './traffic/journal.ts';
 import { RecordingDialer } from './traffic/recording-dialer.ts';
 import type { SessionCluster, SessionOptions } from './types.ts';
@@ -20,6 +20,7 @@ export const DNS_PORT = 10053;
 export interface Listeners {
   readonly addresses: {
     readonly proxy: string;
+    readonly login: ProxyLogin | undefined;
     readonly dns: string;
     /** Answers cluster names only and refuses the rest, so that a JVM asks its next server. */
     readonly shimDns: string;
@@ -51,6 +52,7 @@ export async function openListeners(
   // A line per connection only where it was asked for: it costs as much as the connection.
   const log = options.debug ? { log: (message: string): void => emit({ type: 'debug', message }) } : {};
   try {
+    const login = proxyLogin(options);
     const port = options.proxyPort ?? (options.shared ? PROXY_PORT : 0);
     const dnsPort = options.dnsPort ?? (options.shared ? DNS_PORT : 0);
     const proxied = new RecordingDialer(dialer, traffic, () => ({
@@ -62,6 +64,7 @@ export async function openListeners(
     const pac = (): string =>
       pacFile({
         proxy: `127.0.0.1:${proxy.port}`,
+        login: login !== undefined,
         namespace: cluster.namespace,
         suffixes: router.suffixes(),
         cidrs: router.cidrs(),
@@ -69,7 +72,7 @@ export async function openListeners(
           (name) => process.env[name] || process.env[name.toLowerCase()],
         ),
       });
-    const proxy = keep(await listenMixedPort({ host, port, dialer: proxied, pac, ...log, ...proxyAuth(options) }));
+    const proxy = keep(await listenMixedPort({ host, port, dialer: proxied, pac, ...log, auth: login }));
     const dns = keep(await startDnsServer({ host, port: dnsPort, dialer: names, router, upstreams }));
     const shimDns = keep(
       await startDnsServer({ host: '127.0.0.1', port: 0, dialer: names, router, upstreams, refuseForeign: true }),
@@ -85,16 +88,18 @@ export async function openListeners(
       reason: router.route(host).rule,
     }));
     const broker = keep(await startBroker({ dialer: shims, router, onProgram }));
-    if (host !== '127.0.0.1' && host !== '::1' && host !== 'localhost') {
+    if (login && login.others.length > 0) emit({ type: 'warning', ...sharedHost(login) });
+    if (!login && host !== '127.0.0.1' && host !== '::1' && host !== 'localhost') {
       emit({
         type: 'warning',
         message: `the proxy listens on ${host}: everybody who reaches this laptop there reaches the cluster`,
-        hint: 'add --proxyUser',
+        hint: 'add --proxyAuth password',
       });
     }
     return {
       addresses: {
         proxy: `${host}:${proxy.port}`,
+        login,
         dns: `${host}:${dns.port}`,
         shimDns: `127.0.0.1:${shimDns.port}`,
         broker: { address: broker.address, token: broker.token },
@@ -122,12 +127,14 @@ function isAlive(pid: number): boolean {
   }
 }
 
-function proxyAuth(options: SessionOptions): { auth?: { username: string; password: string } } {
-  if (options.proxyUser === undefined) return {};
-  const password = process.env['KT_PROXY_PASSWORD'];
-  if (!password)
-    throw new KtError('USAGE', '--proxyUser needs a password in $KT_PROXY_PASSWORD', {
-      hint: 'never on the command line: others can read that',
-    });
-  return { auth: { username: options.proxyUser, password } };
+/** Names that are told: two say that it is not a mistake. */
+const NAMES_MAX = 2;
+
+function sharedHost({ others, username, file }: ProxyLogin): { message: string; hint: string } {
+  const named = others.slice(0, NAMES_MAX).join(', ');
+  const people = others.length > NAMES_MAX ? `${named} and ${others.length - NAMES_MAX} more` : named;
+  return {
+    message: `others use this machine too (${people}), so the proxy asks for a password: user ${username}, password in ${file ?? '$KT_PROXY_PASSWORD'}`,
+    hint: 'kt run needs nothing; --proxyAuth none turns it off',
+  };
 }

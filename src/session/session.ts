@@ -171,12 +171,13 @@ export class Session {
       const { broker, cidrs, suffixes, shimDns, sessionFile } = this.join;
       if (sessionFile) writeSessionFile(sessionFile, { broker, cidrs, suffixes, dns: shimDns }, options.shared);
     }
-    const { proxy = null, dns = null } = this.#listeners?.addresses ?? {};
+    const { proxy = null, dns = null, login } = this.#listeners?.addresses ?? {};
     this.#emit({
       type: 'ready',
       namespace: cluster.namespace,
       context: cluster.context,
       proxy,
+      ...(login ? { login: { username: login.username, file: login.file } } : {}),
       dns,
       agent: link.agent() ?? null,
       mode,

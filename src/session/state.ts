@@ -1,6 +1,6 @@
 // The state of a session as every view shows it: a fold over its events, nothing else changes it. Pure.
 import type { KeptCaller } from '../cluster/takeover/kept-callers.ts';
-import type { Mode, Pulse, SessionEvent } from './events.ts';
+import type { Mode, Pulse, SessionEvent, ShownLogin } from './events.ts';
 
 /** A Service whose traffic this session has. */
 export interface HeldService {
@@ -31,6 +31,7 @@ export interface SessionState {
   readonly namespace: string | null;
   readonly context: string | null;
   readonly proxy: string | null;
+  readonly login: ShownLogin | null;
   readonly dns: string | null;
   readonly agent: string | null;
   readonly mode: Mode | null;
@@ -61,6 +62,7 @@ export const initialState: SessionState = {
   namespace: null,
   context: null,
   proxy: null,
+  login: null,
   dns: null,
   agent: null,
   mode: null,
@@ -81,8 +83,8 @@ export function reduce(state: SessionState, event: SessionEvent): SessionState {
       return { ...initialState, namespace, context, as, server, user, host, since };
     }
     case 'ready': {
-      const { namespace, context, proxy, dns, agent, mode, reduced } = event;
-      return { ...state, phase: 'ready', namespace, context, proxy, dns, agent, mode, reduced };
+      const { namespace, context, proxy, login = null, dns, agent, mode, reduced } = event;
+      return { ...state, phase: 'ready', namespace, context, proxy, login, dns, agent, mode, reduced };
     }
     case 'link':
       if (event.state === 'up') return { ...state, link: 'up', linkReason: null };

@@ -27,6 +27,9 @@ export interface SessionCluster {
   close(): void;
 }
 
+/** Does the local proxy ask for a password? auto: where other people use this machine. */
+export type ProxyAuth = 'auto' | 'password' | 'none';
+
 export interface SessionOptions {
   readonly version: string;
   readonly kubeconfig?: string | undefined;
@@ -38,6 +41,8 @@ export interface SessionOptions {
   readonly proxyPort?: number | undefined;
   readonly proxyAddress?: string | undefined;
   readonly proxyUser?: string | undefined;
+  /** Does the proxy ask for a password of kt's own? auto: where other people use this machine. Default none. */
+  readonly proxyAuth?: ProxyAuth | undefined;
   readonly dnsPort?: number | undefined;
   readonly includeIps: readonly string[];
   readonly excludeIps: readonly string[];
@@ -81,6 +86,8 @@ export interface JoinInfo {
   readonly namespace: string;
   readonly broker: { readonly address: string; readonly token: string };
   readonly proxy: string;
+  /** What the proxy asks for; none where it asks for nothing, and with an older kt. */
+  readonly login?: { readonly username: string; readonly password: string; readonly file: string | null } | undefined;
   readonly dns: string;
   readonly shimDns: string;
   readonly cidrs: readonly string[];

@@ -7,6 +7,7 @@ import { statusCode } from '../../cluster/status.ts';
 import { KtError } from '../../errors.ts';
 import { browserArguments, findBrowser, profileFolder, serviceUrl } from '../../modes/browser.ts';
 import { ask, findSession } from '../../session/control-client.ts';
+import type { ShownLogin } from '../../session/events.ts';
 import type { JoinInfo } from '../../session/types.ts';
 import { type Arguments, text } from '../arguments.ts';
 import { withClusterApi } from '../cluster-api.ts';
@@ -21,12 +22,13 @@ export async function openBrowser(args: Arguments): Promise<number> {
         hint: 'start one with `kt connect`',
       });
     }
-    const { proxy, namespace } = await ask<JoinInfo>(session.path, { ask: 'join' });
+    const { proxy, login, namespace } = await ask<JoinInfo>(session.path, { ask: 'join' });
     const context = session.status.context ?? '';
     const url = await urlOf(String(args['target']), { ...args, namespace, context });
     const pac = `http://${proxy}/proxy.pac`;
+    const asks = login ? [loginLine(login)] : [];
     if (args['print'] === true) {
-      output.result({ url, pac }, [url, `PAC file: ${pac}`]);
+      output.result({ url, pac }, [url, `PAC file: ${pac}`, ...asks]);
       return 0;
     }
     const browser = findBrowser(text(args, 'browser'));
@@ -41,12 +43,16 @@ export async function openBrowser(args: Arguments): Promise<number> {
       });
     });
     child.unref();
-    output.result({ url, pac, browser: browser.path, profile }, [`${url} opens in ${browser.path}`]);
+    output.result({ url, pac, browser: browser.path, profile }, [`${url} opens in ${browser.path}`, ...asks]);
     return 0;
   } catch (error) {
     return output.failure(error);
   }
 }
+
+/** A browser takes no password with its settings. */
+const loginLine = ({ username, file }: ShownLogin): string =>
+  `the browser asks for the proxy's password: user ${username}, password in ${file ?? '$KT_PROXY_PASSWORD'}`;
 
 /** More arguments for the browser, behind `--`. */
 function extra(args: Arguments): string[] {

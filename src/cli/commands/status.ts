@@ -18,7 +18,9 @@ export async function status(args: Arguments): Promise<number> {
     // `kt exchange` in a terminal of its own: no proxy, no link of its own.
     if (one.mode === null && held.length > 0) return [`${place}  pid ${one.pid}`, ...held];
     const listens =
-      one.proxy === null && forwards !== '' ? forwards : `proxy ${one.proxy ?? '?'}  dns ${one.dns ?? '?'}`;
+      one.proxy === null && forwards !== ''
+        ? forwards
+        : `proxy ${one.proxy ?? '?'}${one.login ? ` (user ${one.login.username}${one.login.file ? `, password in ${one.login.file}` : ''})` : ''}  dns ${one.dns ?? '?'}`;
     const also = one.proxy !== null && forwards !== '' ? [`  forwards ${forwards}`] : [];
     return [`${place}  ${listens}  ${agent}  ${link}  pid ${one.pid}`, ...also, ...held];
   });

@@ -1,4 +1,5 @@
 // Events as plain lines for a terminal: steps with their times, the reason of every wait. Not the data format: ndjson.ts.
+import { curlLine } from '../../session/curl-line.ts';
 import type { Mode, SessionEvent } from '../../session/events.ts';
 
 const time = (ms: number): string => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
@@ -29,7 +30,7 @@ export function plainLines(event: SessionEvent, verbose: boolean): string[] {
         ...(event.proxy === null
           ? []
           : [
-              `  proxy  ${event.proxy}  (SOCKS5 and HTTP)    curl -x socks5h://${event.proxy} http://SERVICE`,
+              `  proxy  ${event.proxy}  (SOCKS5 and HTTP)    ${curlLine(event.proxy, event.login, 'http://SERVICE')}`,
               `  dns    ${event.dns}`,
               '  run    kt run -- mvn spring-boot:run',
             ]),

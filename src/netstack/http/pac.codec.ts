@@ -5,6 +5,8 @@
 export interface PacOptions {
   /** `127.0.0.1:2223`. */
   readonly proxy: string;
+  /** It asks for a name and a password. */
+  readonly login?: boolean;
   readonly namespace: string;
   /** `svc`, `cluster.local` and what the user has added; with or without a leading dot. */
   readonly suffixes: readonly string[];
@@ -17,22 +19,23 @@ export interface PacOptions {
 export const PAC_PATH = '/proxy.pac';
 export const PAC_TYPE = 'application/x-ns-proxy-autoconfig';
 
-export function pacFile({ proxy, namespace, suffixes, cidrs, companyProxy }: PacOptions): string {
+export function pacFile({ proxy, login = false, namespace, suffixes, cidrs, companyProxy }: PacOptions): string {
   const dotted = [...new Set([...suffixes, namespace].map((one) => `.${one.replace(/^\./, '').toLowerCase()}`))];
   const networks = cidrs.filter((cidr) => !cidr.includes(':')).map(network);
-  // SOCKS5: the name is looked up in the cluster, and every protocol of a browser passes.
+  // SOCKS5: the name is looked up in the cluster, and every protocol of a browser passes. Browsers have no password for it; for HTTP they ask.
+  const kt = `${login ? 'PROXY' : 'SOCKS5'} ${proxy}`;
   return `function FindProxyForURL(url, host) {
   var suffixes = ${JSON.stringify(dotted)};
   var networks = ${JSON.stringify(networks)};
   host = host.toLowerCase();
   if (host === "localhost" || /\\.localhost$/.test(host) || /^127\\./.test(host) || host === "::1" || host === "[::1]") return "DIRECT";
-  if (isPlainHostName(host)) return "SOCKS5 ${proxy}";
+  if (isPlainHostName(host)) return "${kt}";
   for (var i = 0; i < suffixes.length; i++) {
-    if (host.slice(-suffixes[i].length) === suffixes[i] || host.indexOf(".svc.") >= 0) return "SOCKS5 ${proxy}";
+    if (host.slice(-suffixes[i].length) === suffixes[i] || host.indexOf(".svc.") >= 0) return "${kt}";
   }
   if (/^\\d+\\.\\d+\\.\\d+\\.\\d+$/.test(host)) {
     for (var j = 0; j < networks.length; j++) {
-      if (isInNet(host, networks[j][0], networks[j][1])) return "SOCKS5 ${proxy}";
+      if (isInNet(host, networks[j][0], networks[j][1])) return "${kt}";
     }
   }
   return ${JSON.stringify(companyProxy ? `PROXY ${proxy}` : 'DIRECT')};

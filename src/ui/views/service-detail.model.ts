@@ -1,4 +1,5 @@
 // One Service in full: ports, who holds it since when, how to reach it. Pure. Beside the list on wide terminals, over it on narrow ones.
+import { curlLine } from '../../session/curl-line.ts';
 import type { ScreenData } from '../data.ts';
 import { EMPTY, type Line, line, span } from '../text/line.ts';
 import { span as lasting } from '../text/units.ts';
@@ -65,7 +66,7 @@ export function serviceDetail({ line: one, held }: ServiceRow, { state, now }: S
     ),
     EMPTY,
     fact('program', `kt run -- …   then   ${url}`),
-    ...(state.proxy === null ? [] : [fact('curl', `curl -x socks5h://${state.proxy} ${url}`)]),
+    ...(state.proxy === null ? [] : [fact('curl', curlLine(state.proxy, state.login, url))]),
     fact('name', `${host}.svc`),
   ];
 }

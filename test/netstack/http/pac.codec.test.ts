@@ -41,6 +41,10 @@ describe('what is the cluster’s', () => {
     (host) => expect(proxy(host)).toBe('DIRECT'),
   );
 
+  test('browsers have no password for SOCKS5, and ask for the one of an HTTP proxy', () => {
+    expect(find({ login: true })('gateway')).toBe('PROXY 127.0.0.1:2223');
+  });
+
   test('with a company proxy the rest goes to kt, which passes it on; the laptop’s own does not', () => {
     const company = find({ companyProxy: true });
     expect([company('www.example.com'), company('localhost')]).toEqual(['PROXY 127.0.0.1:2223', 'DIRECT']);
