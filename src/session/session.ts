@@ -12,6 +12,7 @@ import { type Listeners, openListeners } from './listeners.ts';
 import { Meter } from './meter.ts';
 import { checkRights, type Reach, reach } from './reach.ts';
 import { removeSessionFile, sessionFilePath, writeSessionFile } from './session-file.ts';
+import { settleMemory } from './settle.ts';
 import { watchShims } from './shim-watch.ts';
 import type { SessionState } from './state.ts';
 import { type Asked, RecordingDialer } from './traffic/recording-dialer.ts';
@@ -31,6 +32,7 @@ export class Session {
   #own: OwnListeners | undefined;
   #meter: Meter | undefined;
   #unwatchShims: (() => void) | undefined;
+  #unsettle: (() => void) | undefined;
   #janitor: Janitor | undefined;
   #closing: Promise<void> | undefined;
 
@@ -184,6 +186,7 @@ export class Session {
       reduced: link.reduced,
     });
     for (const forward of this.#own?.forwards ?? []) this.#emit({ type: 'forwarding', ...forward });
+    this.#unsettle = settleMemory();
   }
 
   async #listen(options: SessionOptions, cluster: SessionCluster, reached: Dialer, mode: Mode): Promise<void> {
@@ -198,6 +201,7 @@ export class Session {
     this.#stopping.abort();
     this.#meter?.close();
     this.#unwatchShims?.();
+    this.#unsettle?.();
     if (this.#cluster) removeSessionFile(sessionFilePath(this.#cluster.context, this.#cluster.namespace));
     await this.#listeners?.close();
     await this.#own?.close();

@@ -1,8 +1,7 @@
 // Gives the memory of read buffers back early. Node allocates one for every read of a socket; V8 counts them as memory outside of its heap
 // and answers 64 MiB of them with a collection of everything, which costs a third of a CPU second or more for each GiB that passes. They die
 // young: collecting the young generation more often is enough, and costs a hundredth of that. Called by muxer.ts with what it moves.
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { collector } from '../collector.ts';
 
 /**
  * Bytes between two collections. V8 counts the buffers of reads at several times the bytes that pass: 16 MiB still meet its limit now and then,
@@ -10,9 +9,6 @@ import { runInNewContext } from 'node:vm';
  */
 const COLLECT_BYTES = 4 * 1024 * 1024;
 
-type Collect = (options: { readonly type: 'minor' }) => void;
-
-let collect: Collect | undefined;
 let left = COLLECT_BYTES;
 
 /** Counts bytes that were read into buffers of their own. */
@@ -20,14 +16,5 @@ export function buffersUsed(bytes: number): void {
   left -= bytes;
   if (left > 0) return;
   left = COLLECT_BYTES;
-  collect ??= youngCollector();
-  collect({ type: 'minor' });
-}
-
-/** V8's own function. The flag is set back: compiled code that is kept on disk is only used again under the same flags. */
-function youngCollector(): Collect {
-  setFlagsFromString('--expose-gc');
-  const found: unknown = runInNewContext('typeof gc === "function" ? gc : undefined');
-  setFlagsFromString('--no-expose-gc');
-  return (found as Collect | undefined) ?? (() => undefined);
+  collector()({ type: 'minor' });
 }
