@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Board } from '../../src/session/board.ts';
+import { takeEnvPictures } from './env-pictures.ts';
 import { pictureOf } from './picture.ts';
 import { playLoss, playNamespace, playSession } from './played-session.ts';
 import { KEY } from './screen-world.ts';
@@ -72,7 +73,7 @@ export async function takePictures(): Promise<Picture[]> {
   try {
     const pictures: Picture[] = [];
     for (const scene of SCENES) pictures.push(await take(scene));
-    return pictures;
+    return [...pictures, ...(await takeEnvPictures())];
   } finally {
     if (before === undefined) delete process.env['KT_RUNTIME_DIR'];
     else process.env['KT_RUNTIME_DIR'] = before;

@@ -16,7 +16,7 @@ test('docs/pictures are as the screen is now: node scripts/pictures.ts writes th
 });
 
 test('every picture is used, and every one that is used is there', () => {
-  const used = ['README.md', 'docs/screen.md']
+  const used = ['README.md', 'docs/screen.md', 'docs/ide.md']
     .map((file) => readFileSync(file, 'utf8'))
     .flatMap((text) => [...text.matchAll(/pictures\/([a-z]+\.svg)/g)].map((match) => match[1] ?? ''));
   expect([...new Set(used)].toSorted((one, other) => one.localeCompare(other))).toEqual(
