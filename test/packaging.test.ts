@@ -121,8 +121,14 @@ describe('the packed tarball', () => {
     expect(texts.slice(1).map((text) => text.split('\n')[0])).toEqual(bundled);
     const silent = texts
       .slice(1)
-      .filter((text) => !/\b(MIT|ISC|Apache|BSD)\b|Permission is hereby granted|Permission to use/.test(text));
+      .filter(
+        (text) =>
+          !/\b(MIT|ISC|Apache|BSD)\b|Permission is hereby granted|Permission to use|Redistribution and use in source/.test(
+            text,
+          ),
+      );
     expect(silent).toEqual([]);
+    expect(texts.find((text) => text.startsWith('quickjs-wasi@'))).toContain('Fabrice Bellard');
   });
 
   test('starts', async () => {

@@ -37,6 +37,11 @@ beforeAll(async () => {
 
 afterEach(() => laptop.stopAll());
 afterAll(async () => {
+  for (const [network, outcomes] of table) {
+    console.log(
+      [network, ...COMMANDS.map((command, at) => `  ${command}: ${outcomes[at] ?? 'not reached'}`)].join('\n'),
+    );
+  }
   await laptop.close();
   await kubectl(['delete', 'namespace', NAMESPACE, '--wait=false', '--ignore-not-found'], 'admin');
 });
@@ -54,7 +59,7 @@ const wayOf = async (fields: KubeconfigFields, env: NodeJS.ProcessEnv = {}): Pro
 const start = ({ kubeconfig, env }: Way, args: readonly string[]): Running =>
   laptop.start(['--kubeconfig', kubeconfig, '--output', 'json', ...args], { env });
 
-const connect = (way: Way): Running => start(way, ['connect', '--proxyPort', '0', '--dnsPort', '0']);
+const connect = (way: Way): Running => start(way, argsOf.connect);
 
 const ask = async (proxy: string): Promise<string> => {
   const { stdout, stderr } = await curl(
@@ -75,17 +80,54 @@ const IDLE_MS = 65_000;
 const askTwice = (url: string): string =>
   `const a=async()=>(await fetch('${url}')).status;const f=await a();await new Promise(r=>setTimeout(r,${IDLE_MS}));console.log('answers',f,await a())`;
 
+const COMMANDS = ['connect', 'run', 'exchange'] as const;
+/** Network → what each command does there, in the order of COMMANDS; printed in the end. */
+const table = new Map<string, string[]>();
+
+function note(network: string, ...outcomes: string[]): void {
+  table.set(network, [...(table.get(network) ?? []), ...outcomes]);
+}
+
+const argsOf: Readonly<Record<(typeof COMMANDS)[number], readonly string[]>> = {
+  connect: ['connect', '--proxyPort', '0', '--dnsPort', '0'],
+  run: ['run', '--', 'true'],
+  exchange: ['exchange', SHOP, '--expose', '9:8080', '--skipPortChecking'],
+};
+
+/** Each command says the one sentence, ends with 3, and leaves nothing in the cluster. */
+async function refusedFor(
+  network: string,
+  way: Way,
+  error: { code: string; message: RegExp; hint?: RegExp },
+): Promise<void> {
+  for (const command of COMMANDS) {
+    const kt = start(way, argsOf[command]);
+    const said = await kt.event('error');
+    expect(said.code, command).toBe(error.code);
+    expect(said.message, command).toMatch(error.message);
+    expect(said.hint ?? '', command).toMatch(error.hint ?? /./);
+    expect((await kt.exited).code, command).toBe(3);
+    note(network, `${said.code}: ${said.message}`);
+  }
+  expect(await leftovers(SHOP, NAMESPACE)).toBe('');
+  await kubectl(['-n', NAMESPACE, 'wait', '--for=delete', 'pod', '-l', 'kt/role=egress', '--timeout=30s']).catch(
+    (none: Error) => expect(none.message).toMatch(/no matching resources|not found/),
+  );
+}
+
 /** All that a user does in a day. */
-async function worksFor(way: Way): Promise<void> {
+async function worksFor(network: string, way: Way): Promise<void> {
   const kt = connect(way);
   const ready = await kt.event('ready');
   expect(await ask(ready.proxy ?? '')).toBe('200');
   expect((await kt.stop()).code).toBe(0);
+  note(network, 'works');
 
   const program = `fetch('http://${SHOP}/').then(r=>console.log('answer '+r.status))`;
   const run = start(way, ['run', '--', laptop.node, '-e', program]);
   await run.exited;
   expect(`${run.stdout}${run.stderr}`).toContain('answer 200');
+  note(network, 'works');
 
   const app = await localApp('laptop');
   try {
@@ -94,6 +136,7 @@ async function worksFor(way: Way): Promise<void> {
     for (;;) if ((await askFromPod(`http://${SHOP}.${NAMESPACE}/`))['name'] === 'laptop') break;
     expect((await exchange.stop()).code).toBe(0);
     expect(await leftovers(SHOP, NAMESPACE)).toBe('');
+    note(network, 'works');
   } finally {
     await closeApp(app);
   }
@@ -109,15 +152,19 @@ async function behind(proxy: CompanyProxy, work: (proxy: CompanyProxy) => Promis
 
 describe('forward proxies', () => {
   test('tinyproxy in HTTPS_PROXY', async () => {
-    await behind(await tinyproxy(), async ({ url }) => worksFor(await wayOf({}, { HTTPS_PROXY: url })));
+    await behind(await tinyproxy(), async ({ url }) => worksFor('plain proxy', await wayOf({}, { HTTPS_PROXY: url })));
   });
 
   test('tinyproxy with a name and a password, in proxy-url of the kubeconfig', async () => {
-    await behind(await tinyproxy({ user: 'anna:s3cret' }), async ({ url }) => worksFor(await wayOf({ proxyUrl: url })));
+    await behind(await tinyproxy({ user: 'anna:s3cret' }), async ({ url }) =>
+      worksFor('Basic', await wayOf({ proxyUrl: url })),
+    );
   });
 
   test('squid that connects to 6443 only', async () => {
-    await behind(await squid(), async ({ url }) => worksFor(await wayOf({}, { https_proxy: url })));
+    await behind(await squid(), async ({ url }) =>
+      worksFor('CONNECT to 6443 only', await wayOf({}, { https_proxy: url })),
+    );
   });
 
   test('the second proxy that a PAC file names, while the first is down', async () => {
@@ -130,7 +177,7 @@ describe('forward proxies', () => {
         pac,
         `function FindProxyForURL(url, host) { return isPlainHostName(host) ? 'DIRECT' : '${hosts}'; }`,
       );
-      await worksFor(await wayOf({}, { KT_PAC: pac, HTTPS_PROXY: closed.url }));
+      await worksFor('PAC file', await wayOf({}, { KT_PAC: pac, HTTPS_PROXY: closed.url }));
     });
   });
 
@@ -152,6 +199,16 @@ describe('forward proxies', () => {
         message: expect.stringContaining('does not connect to 198.18.255.2:443: it answered 403') as string,
       });
       await kt.exited;
+    });
+  });
+
+  test('squid that asks for NTLM: one sentence with the way round, exit code 3', async () => {
+    await behind(await squid({ ntlm: true }), async ({ url }) => {
+      await refusedFor('NTLM', await wayOf({}, { HTTPS_PROXY: url }), {
+        code: 'API_PROXY',
+        message: /^the proxy http:\/\/127\.0\.0\.1:\d+ asks for a login by NTLM$/,
+        hint: /px, cntlm/,
+      });
     });
   });
 
@@ -178,6 +235,7 @@ describe('forward proxies', () => {
         await run.exited;
         expect(`${run.stdout}${run.stderr}`).toContain('answers 200 200');
         expect((await kt.stop()).code).toBe(0);
+        note('idle cut after 30 s', ...COMMANDS.map(() => 'works'));
       } finally {
         await closeApp(app);
       }
@@ -191,7 +249,7 @@ describe('reverse proxies that end TLS', () => {
   test('under a path of its own, as Rancher', async () => {
     const door = await gateway({ prefix: '/k8s/clusters/c-m-x7f3q' });
     try {
-      await worksFor(await at(door));
+      await worksFor('reverse proxy with a path', await at(door));
     } finally {
       await door.close();
     }
@@ -207,7 +265,7 @@ describe('reverse proxies that end TLS', () => {
         expect.stringMatching(/^port-forward over a websocket is not open: .*Blocked by policy/) as string,
       ]);
       await kt.stop();
-      await worksFor(way);
+      await worksFor('no websockets', way);
     } finally {
       await door.close();
     }
@@ -217,22 +275,10 @@ describe('reverse proxies that end TLS', () => {
     const door = await gateway({ refuse: ({ upgrade }) => upgrade !== undefined });
     try {
       const way = await at(door);
-      for (const args of [
-        ['connect', '--proxyPort', '0', '--dnsPort', '0'],
-        ['run', '--', 'true'],
-        ['exchange', SHOP, '--expose', '9:8080', '--skipPortChecking'],
-      ]) {
-        const kt = start(way, args);
-        expect(await kt.event('error'), args[0]).toMatchObject({
-          code: 'UPGRADE_REFUSED',
-          message: expect.stringMatching(/no way into the pod is open\. .*Blocked by policy/) as string,
-        });
-        expect((await kt.exited).code, args[0]).toBe(3);
-      }
-      expect(await leftovers(SHOP, NAMESPACE)).toBe('');
-      await kubectl(['-n', NAMESPACE, 'wait', '--for=delete', 'pod', '-l', 'kt/role=egress', '--timeout=30s']).catch(
-        (none: Error) => expect(none.message).toMatch(/no matching resources|not found/),
-      );
+      await refusedFor('no change of protocol', way, {
+        code: 'UPGRADE_REFUSED',
+        message: /no way into the pod is open\. .*Blocked by policy/,
+      });
     } finally {
       await door.close();
     }

@@ -132,15 +132,24 @@ function refusal(
       },
     );
   }
-  const schemes = headers['proxy-authenticate'] ?? '';
-  const basic = schemes === '' || /\bbasic\b/i.test(schemes);
-  const hint = basic
-    ? 'put them into its URL: HTTPS_PROXY=http://name:password@host:port'
-    : 'kt speaks Basic only: run a local proxy that logs in for you (px, cntlm) and name that one in HTTPS_PROXY';
-  const problem = !basic
-    ? `asks for a login by ${schemes.split(/[ ,]/)[0]}`
-    : hadPassword
-      ? 'does not accept the name and password of its URL'
-      : 'asks for a name and a password';
+  const { problem, hint } = loginProblem(headers['proxy-authenticate'], hadPassword, 'HTTPS_PROXY');
   return new KtError('CORPORATE_PROXY', `the proxy ${name} ${problem}`, { hint, cause });
+}
+
+/** What is wrong where a proxy asks for a login (407), and what helps. `schemes`: its Proxy-Authenticate; `variable` holds its URL. */
+export function loginProblem(
+  schemes: string | undefined,
+  hadPassword: boolean,
+  variable: string,
+): { readonly problem: string; readonly hint: string } {
+  if (schemes && !/\bbasic\b/i.test(schemes)) {
+    return {
+      problem: `asks for a login by ${schemes.split(/[ ,]/)[0]}`,
+      hint: `kt speaks Basic only: run a local proxy that logs in for you (px, cntlm) and name that one in ${variable}`,
+    };
+  }
+  return {
+    problem: hadPassword ? 'does not accept the name and password of its URL' : 'asks for a name and a password',
+    hint: `put them into its URL: ${variable}=http://name:password@host:port`,
+  };
 }

@@ -9,6 +9,7 @@ import { asKtError, KtError } from '../../errors.ts';
 import type { Target } from '../dialer.ts';
 import { reset } from '../stream/reset.ts';
 import { errorAnswer, sendAnswer } from './answer.ts';
+import { loginProblem } from './connect-client.ts';
 import type { DialerAgent } from './dialer-agent.ts';
 import { endToEndFields, fieldValues, pairs, withoutField } from './header-fields.codec.ts';
 import { Outbound } from './outbound.ts';
@@ -162,12 +163,9 @@ class Forward {
     // The client must not take it for a question of kt's own proxy.
     if (answer.statusCode === 407 && this.#options.hop) {
       answer.destroy();
-      const hint = 'put the name and password into its URL: HTTP_PROXY=http://name:password@host:port';
-      this.#refuse(
-        new KtError('CORPORATE_PROXY', "the company's proxy does not accept the name and password of HTTP_PROXY", {
-          hint,
-        }),
-      );
+      const hadPassword = this.#options.hop.length > 0;
+      const { problem, hint } = loginProblem(answer.headers['proxy-authenticate'], hadPassword, 'HTTP_PROXY');
+      this.#refuse(new KtError('CORPORATE_PROXY', `the company's proxy ${problem}`, { hint }));
       return;
     }
     const fields = endToEndFields(answer.rawHeaders);

@@ -62,9 +62,11 @@ describe('the sandbox', () => {
     ).toBe('http://yes/');
   });
 
-  test('ends a file that goes on for ever, and one that needs too much memory', async () => {
+  test('ends a file that goes on for ever, one that calls itself for ever, and one that needs too much memory', async () => {
     const endless = await failure(pacProxy(file('for (;;);'), SERVER));
     expect(endless).toMatchObject({ code: 'API_PROXY', message: expect.stringContaining('interrupted') as string });
+    const deep = await failure(pacProxy(file('function again() { return again() + 1; } return again();'), SERVER));
+    expect(deep.code).toBe('API_PROXY');
     const large = await failure(pacProxy(file("return 'x'.repeat(200 * 1024 * 1024)"), SERVER));
     expect(large).toMatchObject({ code: 'API_PROXY', message: expect.stringContaining('out of memory') as string });
   });

@@ -75,11 +75,18 @@ export async function tinyproxy({ idleSeconds = 600, user = '' } = {}): Promise<
   return { url: `http://${user === '' ? '' : `${user}@`}127.0.0.1:${port}`, close };
 }
 
-/** Connects to port 6443 and to nothing else. */
-export async function squid(): Promise<CompanyProxy> {
+/** Connects to port 6443 and to nothing else. `ntlm`: only for who logs in by NTLM, as Windows domains have it. */
+export async function squid({ ntlm = false } = {}): Promise<CompanyProxy> {
   const port = await freePort();
   const lines = [
     `http_port 127.0.0.1:${port}`,
+    ...(ntlm
+      ? [
+          'auth_param ntlm program /usr/lib/squid/ntlm_fake_auth',
+          'acl known proxy_auth REQUIRED',
+          'http_access deny !known',
+        ]
+      : []),
     'acl api port 6443',
     'http_access deny CONNECT !api',
     'http_access allow localhost',

@@ -17,7 +17,7 @@ interface Seen {
 }
 
 /** A company proxy that connects to nothing and answers requests itself; and kt's proxy in front of it. */
-async function world({ status = 200, password = true } = {}) {
+async function world({ status = 200, password = true, scheme = 'Basic' } = {}) {
   const seen: Seen[] = [];
   const connects: string[] = [];
   const company = createServer((incoming, response) => {
@@ -32,7 +32,7 @@ async function world({ status = 200, password = true } = {}) {
       });
       response.writeHead(status, {
         'Content-Type': 'text/plain',
-        ...(status === 407 ? { 'Proxy-Authenticate': 'Basic' } : {}),
+        ...(status === 407 ? { 'Proxy-Authenticate': scheme } : {}),
       });
       response.end('from the company');
     });
@@ -116,6 +116,14 @@ test('safe requests share a connection to the proxy', async () => {
 test('a proxy that refuses the password: 502 with the reason, no 407 that the client would answer', async () => {
   const { ask } = await world({ status: 407 });
   expect(await ask('http://intranet.test/')).toMatchObject({ status: 502, code: 'CORPORATE_PROXY' });
+});
+
+test('a proxy that asks for a login that kt does not speak: which, and the way round', async () => {
+  const { ask } = await world({ status: 407, password: false, scheme: 'Negotiate' });
+  const { status, text } = await ask('http://intranet.test/');
+  expect(status).toBe(502);
+  expect(text).toContain("the company's proxy asks for a login by Negotiate");
+  expect(text).toContain('px, cntlm');
 });
 
 test('what goes elsewhere is not handed to it', async () => {
