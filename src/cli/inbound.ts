@@ -30,7 +30,7 @@ export async function openInbound(
   board: Board,
   ends: Ends,
 ): Promise<Inbound> {
-  const config = await loadClusterConfig(wanted);
+  const config = await loadClusterConfig({ ...wanted, signal: ends.signal });
   const api = new ClusterApi(config);
   const { namespace, context, user, server } = config;
   const meter = new Meter(board, api);

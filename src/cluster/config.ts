@@ -51,6 +51,8 @@ export interface ConfigOptions {
   readonly transport?: Way | undefined;
   /** A PAC file, or its URL: it names the proxy where the kubeconfig names none, and HTTPS_PROXY does not count then. */
   readonly pac?: string | undefined;
+  /** Ends the wait for a PAC file's answer. */
+  readonly signal?: AbortSignal | undefined;
   readonly env?: NodeJS.ProcessEnv | undefined;
   /** A credentials plugin may ask the user on standard input. Default: where that is a terminal. */
   readonly terminal?: boolean | undefined;
@@ -71,7 +73,7 @@ export async function loadClusterConfig(options: ConfigOptions = {}): Promise<Cl
     user: user.name,
     tls,
     transport: options.transport,
-    proxy: await proxyOf(server, cluster, env, options.pac),
+    proxy: await proxyOf(server, cluster, env, options),
     credentials: credentials(server, {
       user,
       resolve: (path) => besideFile(path, user.file),
@@ -87,11 +89,11 @@ async function proxyOf(
   server: string,
   cluster: Sourced<Cluster>,
   env: NodeJS.ProcessEnv,
-  pac: string | undefined,
+  { pac, signal }: ConfigOptions,
 ): Promise<URL | undefined> {
   if (!pac || cluster.value['proxy-url']) return apiProxy(server, cluster, env);
   const { pacProxy } = await import('./pac/pac-proxy.ts');
-  return pacProxy(pac, server);
+  return pacProxy(pac, server, signal);
 }
 
 /** The contexts that there are, with the namespace that each leads to. Rejects as loadClusterConfig does. */

@@ -24,7 +24,7 @@ export async function openCluster(
   emit: EventSink,
 ): Promise<SessionCluster> {
   const { kubeconfig, context, namespace, pac, transport } = options;
-  const config = await loadClusterConfig({ kubeconfig, context, namespace, pac, transport });
+  const config = await loadClusterConfig({ kubeconfig, context, namespace, pac, transport, signal });
   const api = new ClusterApi(config);
   const aliases = options.ingressIp === undefined ? undefined : new HostAliases(options.ingressIp);
   const router = new Router({

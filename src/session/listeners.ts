@@ -88,7 +88,8 @@ export async function openListeners(
       reason: router.route(host).rule,
     }));
     const broker = keep(await startBroker({ dialer: shims, router, onProgram }));
-    if (login && login.others.length > 0) emit({ type: 'warning', ...sharedHost(login) });
+    // Who starts one program has nothing to do with its proxy.
+    if (login && options.shared && login.others.length > 0) emit({ type: 'warning', ...sharedHost(login) });
     if (!login && host !== '127.0.0.1' && host !== '::1' && host !== 'localhost') {
       emit({
         type: 'warning',

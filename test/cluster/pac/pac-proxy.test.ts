@@ -97,6 +97,18 @@ describe('a file that is wrong', () => {
   });
 });
 
+test('a wait for it ends when it is cancelled', async () => {
+  const asked = Promise.withResolvers<void>();
+  const port = await listening(
+    createServer((socket) => void socket.on('error', () => undefined).once('data', asked.resolve)),
+  );
+  const cancel = new AbortController();
+  const failed = failure(pacProxy(`http://127.0.0.1:${port}/never`, SERVER, cancel.signal));
+  await asked.promise;
+  cancel.abort();
+  expect(await failed).toMatchObject({ code: 'CANCELLED' });
+});
+
 describe('by URL', () => {
   test('is fetched, and a refusal is told without the password', async () => {
     const port = await listening(
