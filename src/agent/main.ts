@@ -22,6 +22,8 @@ const DRAIN_LIMIT_MS = 8_000;
 const INGRESS_DRAIN_LIMIT_MS = 25_000;
 /** Milliseconds after SIGTERM in which callers still come: kube-proxy hears of the end within its sync period of 1 s, others later. */
 const LAG_MS = 3_000;
+/** The same for a Service that was given back: whoever gave it back has waited for kube-proxy already; one on a busy node takes longer. */
+const RETIRED_LAG_MS = 1_000;
 
 const log = (line: string): void => console.log(`${new Date().toISOString()} ${line}`);
 
@@ -70,7 +72,7 @@ async function ingressAgent(text: string): Promise<void> {
   const sessions = new IngressSessions(new Registry(() => performance.now(), listens), () => {
     log('given back');
     draining = true;
-    lagMs = 0;
+    lagMs = RETIRED_LAG_MS;
     listeners.drain();
   });
   const dialer = new DirectDialer();

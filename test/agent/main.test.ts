@@ -177,7 +177,7 @@ describe('SIGTERM', () => {
     expect(await pod.ended).toBe(0);
   });
 
-  test('laptops are told, and one that is given back does not wait for callers that come late', async () => {
+  test('laptops are told, and one that is given back waits a second only for callers that come late', async () => {
     const { pod, port, linkPort, health } = await start(await echo());
     const laptop = new Laptop({ linkPort, port, localPort: await echo(), user: 'anna' });
     await laptop.connect();
