@@ -121,12 +121,17 @@ describe('callers with connection pools', { timeout: 170_000 }, () => {
     const generation = await field('deployment', '.metadata.generation');
     const budget = watchBudget();
     const kt = await hold('exchange', '--drain');
+    // Just those to which callers keep connections are replaced: chance may have led all of them to one pod.
+    const { callers: found } = await kt.event('kept');
+    const left = new Set(found.flatMap(({ pods }) => pods));
+    expect(left.size).toBeGreaterThan(0);
     await drainEnds(kt);
     await callers.answeredBy('laptop', callers.lines.length, ['new', ...POOLS]);
-    await kt.event('kept', ({ callers: left }) => left.length === 0);
+    await kt.event('kept', ({ callers: still }) => still.length === 0);
     // The last of the old ones may still be ending.
     const old = async (): Promise<string[]> => (await podNames()).filter((pod) => before.includes(pod));
-    await expect.poll(old, { timeout: 30_000, interval: 500 }).toEqual([]);
+    const stay = before.filter((pod) => !left.has(pod));
+    await expect.poll(old, { timeout: 30_000, interval: 500 }).toEqual(stay);
     expect(await podNames()).toHaveLength(2);
     expect(await field('deployment', '.metadata.generation')).toBe(generation);
     const taken = callers.lines.length;
