@@ -5,7 +5,8 @@ import { loadClusterConfig } from '../cluster/config.ts';
 import { ClusterApi } from '../cluster/rest.ts';
 import type { HoldContext } from '../modes/hold-request.ts';
 import type { Board } from '../session/board.ts';
-import { Janitor, janitorEnv } from '../session/janitor.ts';
+import { Janitor } from '../session/janitor.ts';
+import { ktEnv } from '../session/kt-env.ts';
 import { Meter } from '../session/meter.ts';
 import type { Session } from '../session/session.ts';
 import { shownName } from '../session/who.ts';
@@ -93,7 +94,7 @@ function guarded(wanted: SessionArguments, context: string, holdContext: HoldCon
       const { kubeconfig } = wanted;
       const where = [...(kubeconfig ? ['--kubeconfig', kubeconfig] : []), '--context', context];
       const recover = ['recover', '--session', holdContext.session, ...where, '--namespace', holdContext.namespace];
-      janitor = new Janitor([process.execPath, entry, ...recover], janitorEnv(wanted));
+      janitor = new Janitor([process.execPath, entry, ...recover], ktEnv(wanted));
     },
     dismiss: () => janitor?.dismiss(),
   };

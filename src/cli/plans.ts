@@ -3,8 +3,12 @@
 import { loadClusterConfig } from '../cluster/config.ts';
 import { ClusterApi } from '../cluster/rest.ts';
 import type { TakeoverPlan } from '../cluster/takeover/types.ts';
+import { planHolds } from '../modes/hold.ts';
+import type { HoldRequest } from '../modes/hold-request.ts';
 import { type ConnectPlan, planConnect } from '../modes/plan-connect.ts';
+import { Board } from '../session/board.ts';
 import type { EndSignals } from './end-signals.ts';
+import { openInbound } from './inbound.ts';
 import type { SessionArguments } from './options.ts';
 import type { Output } from './output.ts';
 
@@ -22,13 +26,29 @@ export async function connectPlan(
   version: string,
   { signal }: Pick<EndSignals, 'signal'>,
 ): Promise<ConnectPlan> {
-  const config = await loadClusterConfig(wanted);
+  const config = await loadClusterConfig({ ...wanted, signal });
   const api = new ClusterApi(config);
   try {
     const { mode, placement } = wanted;
     return await planConnect(api, config, { version, mode, placement, signal });
   } finally {
     api.close();
+  }
+}
+
+/** Of what a command takes besides; nothing is shown while it is looked up. */
+export async function holdPlans(
+  wanted: SessionArguments,
+  requests: readonly HoldRequest[],
+  version: string,
+  ends: Pick<EndSignals, 'signal' | 'skippable'>,
+): Promise<TakeoverPlan[]> {
+  if (requests.length === 0) return [];
+  const inbound = await openInbound(wanted, version, new Board(() => undefined), ends);
+  try {
+    return (await planHolds(inbound.context, requests)).map(({ plan }) => plan);
+  } finally {
+    inbound.close();
   }
 }
 

@@ -1,6 +1,8 @@
 // Creates the egress agent's pod, tells why it is not there yet in the cluster's own words, and deletes it.
 // The manifest is agent-pod.ts; when to make a new one is session/agent-link.ts.
 import { asKtError, KtError } from '../errors.ts';
+import type { AgentPlacement } from './agent-placement.ts';
+import { agentPod } from './agent-pod.ts';
 import { agentRefusal } from './agent-refusal.ts';
 import { eventsPath, podPath } from './paths.ts';
 import type { ClusterApi } from './rest.ts';
@@ -53,16 +55,37 @@ export interface AgentWait {
   readonly signal: AbortSignal;
 }
 
-/** Creates the pod; with `dryRun` the cluster only says whether it would. Rejects with AGENT_REFUSED (Pod Security, quota, a webhook: the cluster's own text) or with what the API said. */
+/** Creates the pod. Rejects with AGENT_REFUSED (Pod Security, quota, a webhook: the cluster's own text) or with what the API said. */
 export async function createAgent(
   api: ClusterApi,
   namespace: string,
   manifest: object,
   signal: AbortSignal,
-  query?: { readonly dryRun: 'All' },
+): Promise<Pod> {
+  return postAgent(api, namespace, manifest, { signal });
+}
+
+/** Would the cluster take an agent's pod? Pod Security, quotas and webhooks answer as for a real one (dryRun=All); rejects as createAgent does. */
+export async function tryAgent(
+  api: ClusterApi,
+  namespace: string,
+  version: string,
+  placement: AgentPlacement | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const nobody = { session: 'try', code: '', token: '', user: 'try', host: 'try' };
+  const manifest = agentPod({ name: 'kt-agent-try', version, ...nobody, ...placement });
+  await postAgent(api, namespace, manifest, { signal, query: { dryRun: 'All' } });
+}
+
+async function postAgent(
+  api: ClusterApi,
+  namespace: string,
+  manifest: object,
+  options: { readonly signal: AbortSignal; readonly query?: { readonly dryRun: 'All' } },
 ): Promise<Pod> {
   try {
-    return await api.request<Pod>('POST', podPath(namespace), { body: manifest, signal, query });
+    return await api.request<Pod>('POST', podPath(namespace), { body: manifest, ...options });
   } catch (error) {
     throw agentRefusal(error, 'use --mode agentless');
   }

@@ -23,6 +23,12 @@ export const LABEL_SESSION = 'kt/session';
 const BOOTSTRAP =
   "const c=process.env.KT_AGENT_CODE;delete process.env.KT_AGENT_CODE;import('data:text/javascript;base64,'+require('zlib').brotliDecompressSync(Buffer.from(c,'base64')).toString('base64')).catch(e=>{console.error(e);process.exit(1)})";
 
+/** Sidecars would catch the agent's traffic and keep its pod alive: Istio reads the label (older ones the annotation), Linkerd the annotation. */
+export const NO_SIDECAR = {
+  labels: { 'sidecar.istio.io/inject': 'false' },
+  annotations: { 'sidecar.istio.io/inject': 'false', 'linkerd.io/inject': 'disabled' },
+} as const;
+
 export interface AgentPodOptions extends AgentPlacement {
   readonly name: string;
   readonly session: string;
@@ -50,16 +56,14 @@ export function agentPod(options: AgentPodOptions): Record<string, unknown> {
         'app.kubernetes.io/managed-by': 'kt',
         [LABEL_ROLE]: 'egress',
         [LABEL_SESSION]: options.session,
-        // Sidecars would catch the agent's traffic and keep its pod alive.
-        'sidecar.istio.io/inject': 'false',
+        ...NO_SIDECAR.labels,
       },
       annotations: {
         ...options.annotations,
         'kt/user': options.user,
         'kt/host': options.host,
         'kt/version': options.version,
-        'sidecar.istio.io/inject': 'false',
-        'linkerd.io/inject': 'disabled',
+        ...NO_SIDECAR.annotations,
       },
     },
     spec: agentPodSpec({

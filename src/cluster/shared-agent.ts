@@ -2,6 +2,7 @@
 // how such users find it. What they may do in it is what any port-forward gives them. Not a session's own agent (agent-pod.ts).
 // Called by session/shared-agent.ts and by `kt doctor --shared-agent`.
 import { stringify } from 'yaml';
+import { agentDeployment } from './agent-deployment.ts';
 import type { AgentPlacement } from './agent-placement.ts';
 import { AGENT_LINK_PORT, agentPodSpec, LABEL_ROLE } from './agent-pod.ts';
 import type { ClusterApi } from './rest.ts';
@@ -28,31 +29,21 @@ export interface SharedAgentOptions extends AgentPlacement {
 
 /** The Deployment as YAML, with a note for who applies it. */
 export function sharedAgentYaml({ namespace, version, ...options }: SharedAgentOptions): string {
-  const spec = agentPodSpec({
+  const pod = agentPodSpec({
     ...options,
     restartPolicy: 'Always',
     graceSeconds: GRACE_S,
     env: { KT_SHARED: '1', KT_LINK_PORT: String(AGENT_LINK_PORT) },
   });
   const notes = { ...options.annotations, 'kt/version': version };
-  const deployment = {
-    apiVersion: 'apps/v1',
-    kind: 'Deployment',
-    metadata: { name: NAME, namespace, labels: { ...options.labels, ...LABELS }, annotations: notes },
-    spec: {
-      replicas: 1,
-      revisionHistoryLimit: 0,
-      selector: { matchLabels: LABELS },
-      strategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
-      template: {
-        metadata: {
-          labels: { ...options.labels, ...LABELS, 'sidecar.istio.io/inject': 'false' },
-          annotations: { ...notes, 'sidecar.istio.io/inject': 'false', 'linkerd.io/inject': 'disabled' },
-        },
-        spec,
-      },
-    },
-  };
+  const labels = options.labels ?? {};
+  const deployment = agentDeployment({
+    metadata: { name: NAME, namespace, labels: { ...labels, ...LABELS }, annotations: notes },
+    selector: LABELS,
+    labels,
+    annotations: notes,
+    pod,
+  });
   const note = [
     `For the platform team: an agent of kt ${version} in the namespace '${namespace}', for users who may forward ports to its pods and create nothing.`,
     'It listens on the loopback of its pod only, so the right to port-forward is what guards it; it sees what any pod of the namespace sees.',

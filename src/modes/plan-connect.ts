@@ -1,8 +1,8 @@
 // What `kt connect`, `run` and `forward` would make in the cluster: one agent's pod, or nothing. Asks what a session asks (rights, and the cluster whether
 // it would take the pod), changes nothing. Called by cli/plans.ts; the plan of taking a Service is cluster/takeover/plan.ts.
-import { createAgent } from '../cluster/agent-lifecycle.ts';
+import { tryAgent } from '../cluster/agent-lifecycle.ts';
 import type { AgentPlacement } from '../cluster/agent-placement.ts';
-import { agentPod, agentPodName, DEFAULT_IMAGE } from '../cluster/agent-pod.ts';
+import { agentPodName, DEFAULT_IMAGE } from '../cluster/agent-pod.ts';
 import type { ClusterConfig } from '../cluster/config.ts';
 import type { ClusterApi } from '../cluster/rest.ts';
 import { findSharedAgent } from '../cluster/shared-agent.ts';
@@ -39,10 +39,8 @@ export async function planConnect(
     const shared = await findSharedAgent(api, namespace, signal);
     return { ...plan, steps: [], notes: [`goes through the shared agent ${shared?.name ?? 'that is being replaced'}`] };
   }
-  const name = agentPodName(shownName(), 'plan');
-  const about = { name, session: 'plan', code: '', token: '', version, user: shownName(), host: 'plan', ...placement };
-  await createAgent(api, namespace, agentPod(about), signal, { dryRun: 'All' });
-  const pod = name.replace(/plan$/, '…');
+  await tryAgent(api, namespace, version, placement, signal);
+  const pod = agentPodName(shownName(), '…');
   const text = `create the pod ${pod} (${placement?.image ?? DEFAULT_IMAGE})`;
   return { ...plan, steps: [{ text, undo: `delete the pod ${pod}` }], notes: ['the cluster would take the pod'] };
 }

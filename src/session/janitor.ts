@@ -5,11 +5,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 
 const SCRIPT = 'trap "" INT HUP TERM; if read -r _; then exit 0; fi; trap - INT HUP TERM; exec "$@" >/dev/null 2>&1';
 
-/** What a command of the janitor's has around it: the PAC file too, whose URL may hold a password. */
-export function janitorEnv({ pac }: { readonly pac?: string | undefined }): NodeJS.ProcessEnv {
-  return pac ? { ...process.env, KT_PAC: pac } : process.env;
-}
-
 export class Janitor {
   readonly #child: ChildProcess | undefined;
 

@@ -6,7 +6,9 @@ import type { Dialer } from '../netstack/dialer.ts';
 import { startDnsServer } from '../netstack/dns/server.ts';
 import { pacFile } from '../netstack/http/pac.codec.ts';
 import { listenMixedPort } from '../netstack/mixed-port.ts';
+import { isAlive } from './alive.ts';
 import type { EventSink } from './events.ts';
+import { loginText } from './login-words.ts';
 import { type ProxyLogin, proxyLogin } from './proxy-login.ts';
 import type { TrafficJournal } from './traffic/journal.ts';
 import { RecordingDialer } from './traffic/recording-dialer.ts';
@@ -120,22 +122,14 @@ function onlyOne(programs: Map<number, string>): { pid?: number; runtime?: strin
   return pid === undefined || runtime === undefined || others.length > 0 ? {} : { pid, runtime };
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
-
 /** Names that are told: two say that it is not a mistake. */
 const NAMES_MAX = 2;
 
-function sharedHost({ others, username, file }: ProxyLogin): { message: string; hint: string } {
+function sharedHost({ others, ...login }: ProxyLogin): { message: string; hint: string } {
   const named = others.slice(0, NAMES_MAX).join(', ');
   const people = others.length > NAMES_MAX ? `${named} and ${others.length - NAMES_MAX} more` : named;
   return {
-    message: `others use this machine too (${people}), so the proxy asks for a password: user ${username}, password in ${file ?? '$KT_PROXY_PASSWORD'}`,
+    message: `others use this machine too (${people}), so the proxy asks for a password: ${loginText(login)}`,
     hint: 'kt run needs nothing; --proxyAuth none turns it off',
   };
 }

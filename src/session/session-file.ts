@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { chmodSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ShimSettings, shimVariables } from '../netstack/broker/settings.codec.ts';
+import { isAlive } from './alive.ts';
 import { runtimeFolder } from './control-paths.ts';
 
 /** The same for every session of this context and namespace, so that the next one is found where this one was. */
@@ -49,15 +50,5 @@ function ownerOf(path: string): number | undefined {
     return pid === undefined ? undefined : Number(pid);
   } catch {
     return undefined;
-  }
-}
-
-/** Also used for what killed sessions left. */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

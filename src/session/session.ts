@@ -7,7 +7,8 @@ import type { Dialer } from '../netstack/dialer.ts';
 import { Board } from './board.ts';
 import { openCluster } from './cluster.ts';
 import type { EventSink, Mode, SessionEvent } from './events.ts';
-import { Janitor, janitorEnv } from './janitor.ts';
+import { Janitor } from './janitor.ts';
+import { ktEnv } from './kt-env.ts';
 import { type Listeners, openListeners } from './listeners.ts';
 import { Meter } from './meter.ts';
 import { checkRights, type Reach, reach } from './reach.ts';
@@ -164,7 +165,7 @@ export class Session {
         cluster.namespace,
       ];
       const clean = [process.execPath, entry, 'clean', '--session', this.id, ...where];
-      this.#janitor = new Janitor(clean, janitorEnv(options));
+      this.#janitor = new Janitor(clean, ktEnv(options));
     }
     await board.listen();
     await this.#step('link', 'link to the cluster', () => link.start(signal));

@@ -8,6 +8,7 @@ import { KtError } from '../../errors.ts';
 import { browserArguments, findBrowser, profileFolder, serviceUrl } from '../../modes/browser.ts';
 import { ask, findSession } from '../../session/control-client.ts';
 import type { ShownLogin } from '../../session/events.ts';
+import { loginText } from '../../session/login-words.ts';
 import type { JoinInfo } from '../../session/types.ts';
 import { type Arguments, text } from '../arguments.ts';
 import { withClusterApi } from '../cluster-api.ts';
@@ -51,8 +52,7 @@ export async function openBrowser(args: Arguments): Promise<number> {
 }
 
 /** A browser takes no password with its settings. */
-const loginLine = ({ username, file }: ShownLogin): string =>
-  `the browser asks for the proxy's password: user ${username}, password in ${file ?? '$KT_PROXY_PASSWORD'}`;
+const loginLine = (login: ShownLogin): string => `the browser asks for the proxy's password: ${loginText(login)}`;
 
 /** More arguments for the browser, behind `--`. */
 function extra(args: Arguments): string[] {

@@ -20,7 +20,7 @@ import { advertised, runRequests } from '../hold-options.ts';
 import { type Inbound, openInbound } from '../inbound.ts';
 import { type SessionArguments, sessionArguments } from '../options.ts';
 import { type Output, outputOf } from '../output.ts';
-import { connectPlan, showPlans } from '../plans.ts';
+import { connectPlan, holdPlans, showPlans } from '../plans.ts';
 import { javaVariable, ownVariables, workloadRequest } from '../workload-options.ts';
 
 export async function runProgram(args: Arguments, version: string): Promise<number> {
@@ -118,17 +118,7 @@ async function planRun(
       output.result({ plans: [] }, ['joins the open session; nothing is changed in the cluster']);
       return 0;
     }
-    const inbound = await openInbound(wanted, version, new Board(() => undefined), signals);
-    try {
-      const planned = await planHolds(inbound.context, requests);
-      return showPlans(
-        output,
-        connect,
-        planned.map(({ plan }) => plan),
-      );
-    } finally {
-      inbound.close();
-    }
+    return showPlans(output, connect, await holdPlans(wanted, requests, version, signals));
   } finally {
     signals.dispose();
   }

@@ -1,5 +1,6 @@
 // `kt status`: every session of this user on this laptop, asked over their local sockets. Exit code 1 where there is none.
 import { findSessions } from '../../session/control-client.ts';
+import { loginText } from '../../session/login-words.ts';
 import type { HeldService } from '../../session/state.ts';
 import type { Arguments } from '../arguments.ts';
 import { outputOf } from '../output.ts';
@@ -17,10 +18,9 @@ export async function status(args: Arguments): Promise<number> {
     const held = (one.holds ?? []).map(holdLine);
     // `kt exchange` in a terminal of its own: no proxy, no link of its own.
     if (one.mode === null && held.length > 0) return [`${place}  pid ${one.pid}`, ...held];
+    const login = one.login ? ` (${loginText(one.login)})` : '';
     const listens =
-      one.proxy === null && forwards !== ''
-        ? forwards
-        : `proxy ${one.proxy ?? '?'}${one.login ? ` (user ${one.login.username}${one.login.file ? `, password in ${one.login.file}` : ''})` : ''}  dns ${one.dns ?? '?'}`;
+      one.proxy === null && forwards !== '' ? forwards : `proxy ${one.proxy ?? '?'}${login}  dns ${one.dns ?? '?'}`;
     const also = one.proxy !== null && forwards !== '' ? [`  forwards ${forwards}`] : [];
     return [`${place}  ${listens}  ${agent}  ${link}  pid ${one.pid}`, ...also, ...held];
   });

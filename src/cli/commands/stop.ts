@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { KtError } from '../../errors.ts';
+import { isAlive } from '../../session/alive.ts';
 import { ask, findSession, findSessions } from '../../session/control-client.ts';
 import type { Arguments } from '../arguments.ts';
 import { type Output, outputOf } from '../output.ts';
@@ -30,7 +31,7 @@ export async function stop(args: Arguments): Promise<number> {
     for (const { path, status } of sessions) {
       await ask(path, { ask: 'stop' });
       const end = Date.now() + END_MS;
-      while (alive(status.pid) && existsSync(path)) {
+      while (isAlive(status.pid) && existsSync(path)) {
         if (Date.now() > end)
           throw new KtError('SESSION_LOST', `session ${status.session} (pid ${status.pid}) does not end`);
         await wait(LOOK_MS);
@@ -60,13 +61,4 @@ function planStop(sessions: Found, output: Output): number {
     ]),
   );
   return 0;
-}
-
-function alive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -3,20 +3,19 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { KtError } from '../../errors.ts';
-import { planHolds } from '../../modes/hold.ts';
 import type { HoldRequest } from '../../modes/hold-request.ts';
 import type { HoldWish } from '../../session/actions.ts';
 import { Board } from '../../session/board.ts';
+import { ktEnv } from '../../session/kt-env.ts';
 import { type Arguments, text } from '../arguments.ts';
 import { upwards } from '../config/places.ts';
 import { isOurs } from '../config/store.ts';
-import { endSignals } from '../end-signals.ts';
+import { type EndSignals, endSignals } from '../end-signals.ts';
 import { runRequests } from '../hold-options.ts';
-import { openInbound } from '../inbound.ts';
 import { openLastingSession } from '../lasting-session.ts';
 import { type SessionArguments, sessionArguments } from '../options.ts';
 import { type Output, outputOf } from '../output.ts';
-import { connectLines, connectPlan, holdLines, holdValues } from '../plans.ts';
+import { connectLines, connectPlan, holdLines, holdPlans, holdValues } from '../plans.ts';
 import { parseUpFile, UP_FILE, type UpFile } from '../up/file.ts';
 import { Programs } from '../up/programs.ts';
 import { stop } from './stop.ts';
@@ -31,7 +30,7 @@ export async function up(args: Arguments, version: string): Promise<number> {
     const wanted = { ...sessionArguments(args), ...placeOf(args, file) };
     // All words are read before anything is done.
     const requests = runRequests({ ...args, ...held(file) });
-    if (args['plan'] === true) return await plan(file, wanted, requests, version, output);
+    if (args['plan'] === true) return await plan(file, wanted, requests, version, { output, signals });
     const { session, close } = await openLastingSession(wanted, version, board, signals);
     let reason = 'the programs have ended';
     let code = 0;
@@ -41,7 +40,8 @@ export async function up(args: Arguments, version: string): Promise<number> {
       const { namespace, context } = session.cluster;
       const flags = wanted.kubeconfig === undefined ? [] : ['--kubeconfig', resolve(wanted.kubeconfig)];
       const write = (line: string): void => void (output.json ? process.stderr : process.stdout).write(`${line}\n`);
-      programs.start(file.run, { folder: dirname(resolve(path)), namespace, context, flags, write });
+      const folder = dirname(resolve(path));
+      programs.start(file.run, { folder, namespace, context, flags, env: ktEnv(wanted), write });
       const first = await Promise.race([programs.ended, session.ended, signals.received]);
       if (typeof first === 'number') code = first;
       else reason = first;
@@ -120,23 +120,16 @@ async function plan(
   wanted: SessionArguments,
   requests: readonly HoldRequest[],
   version: string,
-  output: Output,
+  { output, signals }: { readonly output: Output; readonly signals: EndSignals },
 ): Promise<number> {
-  const signals = endSignals();
-  try {
-    const connect = await connectPlan(wanted, version, signals);
-    const inbound = await openInbound(wanted, version, new Board(() => undefined), signals);
-    const planned = await planHolds(inbound.context, requests).finally(() => inbound.close());
-    const holds = planned.map((one) => one.plan);
-    const starts = Object.entries(file.run).map(([name, { command }]) => ({ name, command }));
-    output.result({ connect, plans: holdValues(holds), forward: file.forward, run: starts }, [
-      ...connectLines(connect),
-      ...holdLines(holds),
-      ...file.forward.map((line) => `forward ${line}`),
-      ...starts.map(({ name, command }) => `start ${name}: ${command.join(' ')}`),
-    ]);
-    return 0;
-  } finally {
-    signals.dispose();
-  }
+  const connect = await connectPlan(wanted, version, signals);
+  const holds = await holdPlans(wanted, requests, version, signals);
+  const starts = Object.entries(file.run).map(([name, { command }]) => ({ name, command }));
+  output.result({ connect, plans: holdValues(holds), forward: file.forward, run: starts }, [
+    ...connectLines(connect),
+    ...holdLines(holds),
+    ...file.forward.map((line) => `forward ${line}`),
+    ...starts.map(({ name, command }) => `start ${name}: ${command.join(' ')}`),
+  ]);
+  return 0;
 }

@@ -1,32 +1,16 @@
 // One configuration file: its entries with their places, and the same text with a key set or taken out, comments kept. YAML; a mapping of
 // keys, and of commands to mappings of keys. Pure: text in, text out. Called by read.ts and the command config.
-import { type Document, isMap, isScalar, isSeq, LineCounter, type Pair, parseDocument } from 'yaml';
+import { type Document, isMap, isScalar, isSeq, type Pair, parseDocument } from 'yaml';
 import { KtError } from '../../errors.ts';
 import { camelCase } from '../declarations.ts';
 import { type Key, type Keys, keyText } from './keys.ts';
 import { type Entry, sourceText } from './layers.ts';
 import { type Value, valueOf } from './values.ts';
+import { isEmpty, parsePlaced, startOf } from './yaml-places.ts';
 
 /** Throws CONFIG_INVALID with file, line and column. */
 export function parseConfig(text: string, file: string, keys: Keys): Entry[] {
-  const lines = new LineCounter();
-  // `failsafe`: every scalar is the text that was written.
-  const document = parseDocument(text, { schema: 'failsafe', lineCounter: lines, prettyErrors: false });
-  const place = (offset: number) => {
-    const { line, col } = lines.linePos(offset);
-    return { file, line, column: col };
-  };
-  const wrong = (offset: number, problem: string, hint?: string): KtError => {
-    const { line, column } = place(offset);
-    return new KtError(
-      'CONFIG_INVALID',
-      `${file}:${line}:${column}: ${printable(problem)}`,
-      hint === undefined ? {} : { hint },
-    );
-  };
-  const [mistake] = document.errors;
-  if (mistake) throw wrong(mistake.pos[0], `not YAML: ${mistake.message}`);
-
+  const { document, place, wrong } = parsePlaced(text, file, 'must be a mapping of keys: `namespace: shop`');
   const unknown = (section: string | undefined, word: string, offset: number): KtError => {
     const meant = keys.suggest(section, word);
     const where = section === undefined ? '' : ` in ${section}`;
@@ -58,8 +42,6 @@ export function parseConfig(text: string, file: string, keys: Keys): Entry[] {
       return [{ section: key.section, name: key.name, value: result.value, source: place(at) }];
     });
   };
-  if (document.contents !== null && !isMap(document.contents) && !isEmpty(document.contents))
-    throw wrong(startOf(document.contents), 'must be a mapping of keys: `namespace: shop`');
   const entries = readMap(document.contents, undefined);
   // YAML refuses a key twice, but not in two spellings.
   const twice = entries.find((entry, at) => entries.findIndex((one) => keyText(one) === keyText(entry)) !== at);
@@ -67,15 +49,8 @@ export function parseConfig(text: string, file: string, keys: Keys): Entry[] {
   return entries;
 }
 
-/** A file that came with a clone writes no control sequences to a terminal. */
-const printable = (text: string): string => text.replaceAll(/\p{Cc}/gu, ' ').slice(0, 300);
-
 const sectionHint = (keys: Keys, word: string): string =>
   keys.find('run', word) ? `the flag --${word} of run is written below run:` : 'its flags are written below it';
-
-const isEmpty = (node: unknown): boolean => isScalar(node) && (node.value === '' || node.value === null);
-
-const startOf = (node: unknown): number => (node as { range?: readonly number[] | null } | null)?.range?.[0] ?? 0;
 
 /** Text and lists of text; anything else fits no flag. */
 function plain(node: unknown): unknown {

@@ -1,9 +1,9 @@
 // The session file of `kt up`, kt.yaml: where to connect, which Services to take, which programs to start. YAML with a schema; errors name file, line and
 // column. Pure: text in. It is read because somebody typed `kt up` in its folder, as a Makefile is; configuration is cli/config. Called by commands/up.ts.
 import * as v from 'valibot';
-import { type Document, isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml';
-import { KtError } from '../../errors.ts';
+import { type Document, isMap, isScalar, visit } from 'yaml';
 import { splitOptions } from '../../modes/option-words.ts';
+import { parsePlaced, startOf } from '../config/yaml-places.ts';
 
 export const UP_FILE = 'kt.yaml';
 /** Programs of one file; more is a mistake. */
@@ -52,26 +52,13 @@ export type UpProgram = v.InferOutput<typeof program>;
 
 /** Throws CONFIG_INVALID with file, line and column. */
 export function parseUpFile(content: string, file: string): UpFile {
-  const lines = new LineCounter();
-  const document = parseDocument(content, { schema: 'failsafe', lineCounter: lines, prettyErrors: false });
-  const wrong = (offset: number, problem: string): KtError => {
-    const { line, col } = lines.linePos(offset);
-    // A file that came with a clone writes no control sequences to a terminal.
-    const printable = problem.replaceAll(/\p{Cc}/gu, ' ').slice(0, 300);
-    return new KtError('CONFIG_INVALID', `${file}:${line}:${col}: ${printable}`, {
-      hint: 'docs/up.md shows what it may hold',
-    });
-  };
-  const [mistake] = document.errors;
-  if (mistake) throw wrong(mistake.pos[0], `not YAML: ${mistake.message}`);
-  const root = document.contents;
-  if (root !== null && !isMap(root) && !(isScalar(root) && root.value === '')) throw wrong(startOf(root), MAPPING);
+  const { document, wrong } = parsePlaced(content, file, MAPPING, 'docs/up.md shows what it may hold');
   visit(document, {
     Alias: (_, alias) => {
       throw wrong(startOf(alias), 'anchors and aliases are not read');
     },
   });
-  const result = v.safeParse(schema, isMap(root) ? document.toJS() : {});
+  const result = v.safeParse(schema, isMap(document.contents) ? document.toJS() : {});
   if (result.success) return result.output;
   const [issue] = result.issues;
   const path = (issue.path ?? []).map(({ key }) => String(key));
@@ -93,5 +80,3 @@ function placeOf(document: Document, path: readonly string[], key: boolean): num
   }
   return startOf(document.contents);
 }
-
-const startOf = (node: unknown): number => (node as { range?: readonly number[] | null } | null)?.range?.[0] ?? 0;

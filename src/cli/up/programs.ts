@@ -17,6 +17,8 @@ export interface ProgramPlace {
   readonly context: string;
   /** Flags of this kt that its programs need too (--kubeconfig). */
   readonly flags: readonly string[];
+  /** Below what the file sets for each. */
+  readonly env: NodeJS.ProcessEnv;
   readonly write: (line: string) => void;
 }
 
@@ -63,7 +65,7 @@ export class Programs {
     const flags = [...where, ...from('env-from'), ...from('files-from')];
     const child = spawn(process.execPath, [process.argv[1] ?? '', 'run', ...flags, '--', ...program.command], {
       cwd: resolve(place.folder, program.folder ?? '.'),
-      env: { ...process.env, ...program.env },
+      env: { ...place.env, ...program.env },
       stdio: ['ignore', 'pipe', 'pipe'],
       // Ctrl-C is for kt up, which asks them in its own order.
       detached: process.platform !== 'win32',

@@ -1,6 +1,7 @@
 // Events as plain lines for a terminal: steps with their times, the reason of every wait. Not the data format: ndjson.ts.
-import { curlLine } from '../../session/curl-line.ts';
+
 import type { Mode, SessionEvent } from '../../session/events.ts';
+import { curlLine } from '../../session/login-words.ts';
 
 const time = (ms: number): string => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 

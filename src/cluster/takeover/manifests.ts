@@ -2,6 +2,7 @@
 // Pure. Both belong to the Service (ownerReferences), so that whoever deletes it leaves nothing of ours. Called by apply.ts.
 import { createHash } from 'node:crypto';
 import { holderName } from '../../netstack/link/control.codec.ts';
+import { agentDeployment } from '../agent-deployment.ts';
 import type { AgentPlacement } from '../agent-placement.ts';
 import { agentPodSpec } from '../agent-pod.ts';
 import {
@@ -139,13 +140,11 @@ export function ingressDeployment(plan: TakeoverPlan, owner: TakeoverOwner, opti
   const labels = {
     ...options.labels,
     'app.kubernetes.io/name': 'kt-agent',
-    'sidecar.istio.io/inject': 'false',
     ...(manual
       ? { ...plan.original.spec.selector, [manual.mark.name]: manual.mark.value }
       : chosenBy(plan.service, plan.original)),
-    ...agent,
   };
-  const spec = agentPodSpec({
+  const pod = agentPodSpec({
     ...options,
     restartPolicy: 'Always',
     graceSeconds: GRACE_S,
@@ -167,33 +166,17 @@ export function ingressDeployment(plan: TakeoverPlan, owner: TakeoverOwner, opti
   });
   const made = metadata(plan, owner, 'ingress');
   const notes = manual && { [MARK_ANNOTATION]: `${manual.mark.name}=${manual.mark.value}` };
-  return {
-    apiVersion: 'apps/v1',
-    kind: 'Deployment',
+  return agentDeployment({
     metadata: {
       ...made,
       name,
       labels: { ...options.labels, ...made.labels, ...agent },
       annotations: { ...options.annotations, ...made.annotations, ...notes },
     },
-    spec: {
-      replicas: 1,
-      revisionHistoryLimit: 0,
-      selector: { matchLabels: agent },
-      strategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
-      template: {
-        metadata: {
-          labels,
-          annotations: {
-            ...options.annotations,
-            'sidecar.istio.io/inject': 'false',
-            'linkerd.io/inject': 'disabled',
-            // Whoever plans sees the pods of a Service, not whose Deployment made them.
-            ...(manual ? made.annotations : {}),
-          },
-        },
-        spec,
-      },
-    },
-  };
+    selector: agent,
+    labels,
+    // Whoever plans sees the pods of a Service, not whose Deployment made them.
+    annotations: { ...options.annotations, ...(manual ? made.annotations : {}) },
+    pod,
+  });
 }

@@ -2,8 +2,8 @@
 // reads half of it. Removed at the end; what a killed kt left is removed by the next one. Knows no Kubernetes. Called by open.ts.
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { isAlive } from '../../session/alive.ts';
 import { runtimeFolder } from '../../session/control-paths.ts';
-import { isAlive } from '../../session/session-file.ts';
 
 const PREFIX = 'files-';
 

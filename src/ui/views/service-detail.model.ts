@@ -1,5 +1,5 @@
 // One Service in full: ports, who holds it since when, how to reach it. Pure. Beside the list on wide terminals, over it on narrow ones.
-import { curlLine } from '../../session/curl-line.ts';
+import { curlLine } from '../../session/login-words.ts';
 import type { ScreenData } from '../data.ts';
 import { EMPTY, type Line, line, span } from '../text/line.ts';
 import { span as lasting } from '../text/units.ts';

@@ -1,7 +1,6 @@
 // Would the cluster take the agent's pod? Asks it to create one with dryRun=All: Pod Security, quotas, limit ranges and webhooks answer as
 // for a real one, and nothing is made. Called by doctor.ts.
-import { createAgent } from '../../../cluster/agent-lifecycle.ts';
-import { agentPod } from '../../../cluster/agent-pod.ts';
+import { tryAgent } from '../../../cluster/agent-lifecycle.ts';
 import { statusCode } from '../../../cluster/status.ts';
 import { asKtError } from '../../../errors.ts';
 import type { Check, Outcome } from '../types.ts';
@@ -16,19 +15,9 @@ export const checkNamespace: Check = async (world) => {
   if (!api || !config) return [];
   const { namespace } = config;
   if (mode !== 'agent') return { verdict: 'skipped', text: 'no agent is started, so no policy is asked' };
-  const manifest = agentPod({
-    name: 'kt-agent-doctor',
-    session: 'doctor',
-    code: '',
-    token: '',
-    version: options.version,
-    user: 'doctor',
-    host: 'doctor',
-    ...options.placement,
-  });
   const outcomes: Outcome[] = [];
   try {
-    await createAgent(api, namespace, manifest, signal, { dryRun: 'All' });
+    await tryAgent(api, namespace, options.version, options.placement, signal);
     outcomes.push({
       verdict: 'ok',
       text: `'${namespace}' takes the agent's pod: Pod Security, quota and policies agree`,

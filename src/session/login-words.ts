@@ -1,4 +1,5 @@
-// How curl is told of the local proxy: for the plain lines and for the screen. Pure. The password itself is on no command line that kt prints.
+// How the login of the local proxy is told: in curl's words, and in a sentence. For the plain lines, the screen and commands. Pure. The password itself is
+// in nothing that kt prints.
 import type { ShownLogin } from './events.ts';
 
 export function curlLine(proxy: string, login: ShownLogin | null | undefined, url: string): string {
@@ -7,3 +8,6 @@ export function curlLine(proxy: string, login: ShownLogin | null | undefined, ur
     : '';
   return `curl -x socks5h://${proxy}${user} ${url}`;
 }
+
+export const loginText = ({ username, file }: ShownLogin): string =>
+  `user ${username}, password in ${file ?? '$KT_PROXY_PASSWORD'}`;
