@@ -56,6 +56,8 @@ export function sharedAgentYaml({ namespace, version, ...options }: SharedAgentO
 export interface SharedAgentPod {
   readonly name: string;
   readonly ip: string | undefined;
+  /** Of the kt that printed its manifest. */
+  readonly version: string | undefined;
 }
 
 /** The newest one that is ready; undefined where there is none. */
@@ -65,5 +67,6 @@ export async function findSharedAgent(
   signal?: AbortSignal,
 ): Promise<SharedAgentPod | undefined> {
   const pod = (await podsOf(api, namespace, LABELS, signal)).find(isReady);
-  return pod && { name: pod.metadata.name, ip: pod.status?.podIP };
+  const { name, annotations } = pod?.metadata ?? {};
+  return name === undefined ? undefined : { name, ip: pod?.status?.podIP, version: annotations?.['kt/version'] };
 }

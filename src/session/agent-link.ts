@@ -7,7 +7,7 @@ import { PortForwardStream } from '../cluster/port-forward-stream.ts';
 import type { ClusterApi } from '../cluster/rest.ts';
 import { statusCode } from '../cluster/status.ts';
 import { type Passage, WAY_NAMES, waysOf } from '../cluster/ways/ways.ts';
-import { asKtError } from '../errors.ts';
+import { asKtError, type ErrorCode } from '../errors.ts';
 import { Link } from '../netstack/link/link.ts';
 import type { LinkHooks } from '../netstack/link/pool.ts';
 import type { Agent, AgentSource } from './agent-source.ts';
@@ -16,6 +16,8 @@ import type { EventSink } from './events.ts';
 /** A container that runs needs some 100 ms until it listens; 10 s is a very slow node. */
 const LISTEN_LIMIT_MS = 10_000;
 const LISTEN_RETRY_MS = 40;
+/** What trying again does not mend. */
+const FINAL: readonly ErrorCode[] = ['CREDENTIALS_REJECTED', 'AGENT_VERSION'];
 /** Milliseconds for a question about the pod while the link is down. */
 const LOOK_MS = 4_000;
 
@@ -68,7 +70,8 @@ export class AgentLink {
         const known = asKtError(error, 'LINK_LOST');
         if (signal.aborted) throw known;
         const young = !led.proven && performance.now() - started < LISTEN_LIMIT_MS;
-        if (!young || known.code === 'RIGHTS_MISSING' || known.code === 'CREDENTIALS_REJECTED') {
+        const final = FINAL.includes(known.code) || waysOf(this.#api).closedForGood(known);
+        if (!young || final) {
           // Its link port answered before and refuses now: the process is gone, seconds before the kubelet says so.
           if (led.proven && known.code === 'DIAL_REFUSED') this.#lose(led, 'its process has ended');
           else await this.#look(led, signal);

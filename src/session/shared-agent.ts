@@ -37,7 +37,7 @@ export class SharedAgent implements AgentSource {
         const ms = performance.now() - started;
         this.#emit({ type: 'step', id: 'agent', state: 'done', text: `shared agent ${pod.name} runs`, ms });
         // Nobody else's business: several developers are at one agent.
-        return { ...pod, token: randomBytes(32).toString('base64url'), proxyPort: undefined };
+        return { name: pod.name, ip: pod.ip, token: randomBytes(32).toString('base64url'), proxyPort: undefined };
       }
       if (performance.now() - started > REPLACED_MS) {
         this.#emit({ type: 'step', id: 'agent', state: 'failed', text: 'shared agent' });

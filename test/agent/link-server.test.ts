@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { KtError } from '../../src/errors.ts';
+import { type ErrorCode, KtError } from '../../src/errors.ts';
 import type { Link } from '../../src/netstack/link/link.ts';
 import { encodeMessage } from '../../src/netstack/stream/header.codec.ts';
 import { type Agent, identity, startAgent } from '../support/link-world.ts';
@@ -186,17 +186,22 @@ describe('links', () => {
     await echo.stop();
   });
 
-  test.each<[string, Uint8Array, string]>([
-    ['an unknown kind', encodeMessage({ v: 1, kind: 'exec' }), 'is not known'],
-    ['a second hello', hello, "does not serve 'control' streams"],
-    ['a later version', encodeMessage({ v: 2, kind: 'tcp', host: 'a', port: 1 }), 'version 2 is not known'],
-    ['no JSON', Buffer.from([0, 1, 0x7b]), 'not JSON'],
-  ])('a stream with %s is refused; the link goes on', async (_name, bytes, reason) => {
+  test.each<[string, Uint8Array, string, ErrorCode]>([
+    ['an unknown kind', encodeMessage({ v: 1, kind: 'exec' }), 'is not known', 'LINK_PROTOCOL'],
+    ['a second hello', hello, "does not serve 'control' streams", 'LINK_PROTOCOL'],
+    [
+      'a later version',
+      encodeMessage({ v: 2, kind: 'tcp', host: 'a', port: 1 }),
+      'version 2 is not known',
+      'AGENT_VERSION',
+    ],
+    ['no JSON', Buffer.from([0, 1, 0x7b]), 'not JSON', 'LINK_PROTOCOL'],
+  ])('a stream with %s is refused; the link goes on', async (_name, bytes, reason, code) => {
     const peer = new RawPeer(await stranger());
     peer.data(SYN, 1, hello);
     peer.data(SYN, 3, bytes);
     const { payload } = await peer.frame(({ id, type }) => id === 3 && type === DATA);
-    expect(JSON.parse(payload.toString('utf8', 2))).toMatchObject({ ok: false, code: 'LINK_PROTOCOL' });
+    expect(JSON.parse(payload.toString('utf8', 2))).toMatchObject({ ok: false, code });
     expect(payload.toString()).toContain(reason);
     await peer.frame(({ id, flags }) => id === 3 && (flags & FIN) !== 0);
     peer.send(2, SYN, 0, 7);

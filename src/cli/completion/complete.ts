@@ -32,12 +32,13 @@ export async function complete(given: readonly string[], declare: Declare): Prom
 /** Loads what talks to a cluster when its names are wanted. What the line does not say is as it is configured. */
 function lazily(signal: AbortSignal, declare: Declare): Live {
   const load = async (): Promise<Omit<Live, 'profiles'>> => (await import('./live.ts')).liveNames(signal);
-  const full = async ({ kubeconfig, context, namespace }: Where): Promise<Where> => {
+  const full = async ({ kubeconfig, context, namespace, pac }: Where): Promise<Where> => {
     const set = await configuredTexts(declare, 'connect');
     return {
       kubeconfig: kubeconfig ?? set['kubeconfig'],
       context: context ?? set['context'],
       namespace: namespace ?? set['namespace'],
+      pac: pac ?? set['pac'],
     };
   };
   return {

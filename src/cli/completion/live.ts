@@ -28,10 +28,10 @@ export function liveNames(signal: AbortSignal): Omit<Live, 'profiles'> {
   };
 }
 
-async function namespaces({ kubeconfig, context }: Where, signal: AbortSignal): Promise<string[]> {
+async function namespaces({ kubeconfig, context, pac }: Where, signal: AbortSignal): Promise<string[]> {
   // Whoever may not list them still has those of the contexts.
   const known = (await listContexts({ kubeconfig })).map(({ namespace }) => namespace);
-  const listed = await asked({ kubeconfig, context }, signal, (api) =>
+  const listed = await asked({ kubeconfig, context, pac }, signal, (api) =>
     api.request<{ items: { metadata: { name: string } }[] }>('GET', namespacesPath, limits(signal)),
   ).catch(() => ({ items: [] }));
   return [...new Set([...known, ...listed.items.map(({ metadata }) => metadata.name)])];
@@ -52,7 +52,7 @@ const limits = (signal: AbortSignal) => ({ signal, query: { limit: NAMES_MAX } }
 async function asked<T>(where: Where, signal: AbortSignal, ask: (api: ClusterApi) => Promise<T>): Promise<T> {
   signal.throwIfAborted();
   // Nobody can answer a plugin's question behind a TAB.
-  const api = new ClusterApi(await loadClusterConfig({ ...where, terminal: false }));
+  const api = new ClusterApi(await loadClusterConfig({ ...where, terminal: false, signal }));
   try {
     return await ask(api);
   } finally {
@@ -62,7 +62,14 @@ async function asked<T>(where: Where, signal: AbortSignal, ask: (api: ClusterApi
 
 async function kept<T>(kind: string, where: Where, ask: () => Promise<T[]>): Promise<T[]> {
   const file = join(runtimeFolder(), 'completion.json');
-  const which = JSON.stringify([kind, where.kubeconfig, where.context, where.namespace, process.env['KUBECONFIG']]);
+  const which = JSON.stringify([
+    kind,
+    where.kubeconfig,
+    where.context,
+    where.namespace,
+    where.pac,
+    process.env['KUBECONFIG'],
+  ]);
   const key = createHash('sha256').update(which).digest('hex');
   const all = read(file);
   const now = Date.now();

@@ -17,6 +17,8 @@ export interface Where {
   readonly kubeconfig?: string | undefined;
   readonly context?: string | undefined;
   readonly namespace?: string | undefined;
+  /** The PAC file, where the way to the API server needs one. */
+  readonly pac?: string | undefined;
 }
 
 /** Commands whose words are Services. */
@@ -100,8 +102,8 @@ function read(before: readonly string[], grammar: Grammar): Line {
     } else plain.push(word);
   }
   const [command, ...targets] = plain;
-  const { kubeconfig, context, namespace } = where;
-  return { command, targets, where: { kubeconfig, context, namespace }, open };
+  const { kubeconfig, context, namespace, pac } = where;
+  return { command, targets, where: { kubeconfig, context, namespace, pac }, open };
 }
 
 async function valuesOf(

@@ -58,6 +58,7 @@ export class Ways {
   readonly #api: ClusterApi;
   #allowed: readonly Way[] = WAYS;
   #proven: Way | undefined;
+  readonly #forGood = new WeakSet<KtError>();
 
   constructor(api: ClusterApi) {
     this.#api = api;
@@ -129,7 +130,14 @@ export class Ways {
         refused.push({ way, error });
       }
     }
-    throw allClosed(refused);
+    const error = allClosed(refused);
+    if (refused.every((one) => isForGood(one.error))) this.#forGood.add(error);
+    throw error;
+  }
+
+  /** Did `through` reject with this because the network or the rights close every way? An agent that does not listen yet would not explain it. */
+  closedForGood(error: KtError): boolean {
+    return this.#forGood.has(error);
   }
 
   #prove(way: Way): void {
@@ -150,6 +158,13 @@ function isClosed(error: KtError, late: boolean, known: boolean): boolean {
   // A gateway that answers in the API server's place; and the API server's own 404, which is about the pod.
   if (error.code === 'API_UNREACHABLE') return own === false;
   return CLOSED.has(error.code) && !(error.code === 'API_STATUS' && own !== false && code === 404);
+}
+
+function isForGood({ code, cause }: KtError): boolean {
+  if (code === 'UPGRADE_REFUSED' || code === 'RIGHTS_MISSING') return true;
+  const { own, code: status } = (cause ?? {}) as { own?: boolean; code?: number };
+  // The API server's own 400 is of a request whose Upgrade was taken out on the way, its 403 of a policy; its 404 and 429 are about the moment.
+  return code === 'API_STATUS' && [400, 403, ...(own === false ? [404, 405, 426] : [])].includes(status ?? 0);
 }
 
 function allClosed(refused: readonly Refusal[]): KtError {

@@ -37,6 +37,10 @@ export interface LinkEvents {
   readonly onLine?: (line: AgentLine, link: Link) => void;
 }
 
+/** What an agent that others started may be: a shared one, or that of a Service. */
+const OTHER_VERSION =
+  'an agent of another version of kt: all who hold the Service end first, or the platform team applies the shared agent again (`kt doctor --shared-agent`)';
+
 export class Link {
   readonly #muxer: Muxer;
   #control: MuxStream | undefined;
@@ -52,7 +56,7 @@ export class Link {
 
   /**
    * Says hello on a fresh transport and waits for the agent's answer.
-   * Rejects with DIAL_DENIED (wrong token), LINK_PROTOCOL, LINK_LOST or CANCELLED; the transport is destroyed then.
+   * Rejects with DIAL_DENIED (wrong token), AGENT_VERSION, LINK_PROTOCOL, LINK_LOST or CANCELLED; the transport is destroyed then.
    */
   static async open(
     transport: Duplex,
@@ -79,7 +83,10 @@ export class Link {
       control.on('error', () => undefined);
       control.write(encodeMessage({ v: 1, kind: 'control', ...identity }));
       const status = parseOpenStatus(await readMessage(control, HELLO_MS));
-      if (!status.ok) throw new KtError(status.code, `the agent refused the link: ${status.message}`);
+      if (!status.ok) {
+        const help = status.code === 'AGENT_VERSION' ? { hint: OTHER_VERSION } : {};
+        throw new KtError(status.code, `the agent refused the link: ${status.message}`, help);
+      }
       if (reason) throw reason;
       const link = new Link(muxer, events.cheap ?? false);
       link.#control = control;

@@ -95,10 +95,14 @@ function port(value: unknown): number {
   return value;
 }
 
-/** Checks every field. Throws LINK_PROTOCOL. */
+const isLater = (version: unknown): boolean => Number.isSafeInteger(version) && (version as number) > 1;
+
+/** Checks every field. Throws LINK_PROTOCOL, or AGENT_VERSION for a header of a later version. */
 export function parseOpenHeader(value: unknown): OpenHeader {
   const header = record(value, 'a stream header');
-  if (header['v'] !== 1) throw new KtError('LINK_PROTOCOL', `stream header version ${shown(header['v'])} is not known`);
+  const { v } = header;
+  if (v !== 1)
+    throw new KtError(isLater(v) ? 'AGENT_VERSION' : 'LINK_PROTOCOL', `stream header version ${shown(v)} is not known`);
   switch (header['kind']) {
     case 'control':
       return {

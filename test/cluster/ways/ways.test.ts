@@ -2,6 +2,7 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WAYS, type Way } from '../../../src/cluster/ways/names.ts';
 import { waysOf } from '../../../src/cluster/ways/ways.ts';
@@ -55,6 +56,16 @@ async function server(
 const take = (api: ReturnType<typeof apiFor>) =>
   waysOf(api).through(AT, (stream) => void stream.on('error', () => undefined).destroy(), { signal });
 
+/** The error itself, not what it says. */
+async function rejection(work: Promise<unknown>): Promise<KtError> {
+  const error = await work.then(
+    () => undefined,
+    (caught: unknown) => caught,
+  );
+  if (error instanceof KtError) return error;
+  throw new Error('it did not reject with a KtError');
+}
+
 describe('in order', () => {
   test.each([
     [['portforward', 'exec', 'spdy'], 'portforward', ['portforward']],
@@ -81,6 +92,36 @@ describe('in order', () => {
     expect(error.message).toMatch(
       /no way into the pod is open\. port-forward over a websocket: .*port-forward over SPDY: .*exec over a websocket: /,
     );
+  });
+
+  test.each([
+    ['a gateway refuses all', 403, '<h1>no</h1>', true],
+    ['all without their Upgrade', 400, statusBody(400, 'BadRequest', 'Upgrade request required'), true],
+    ['no right to any', 403, statusBody(403, 'Forbidden', 'pods "agent-0" is forbidden'), true],
+    [
+      'the kubelet does not know the container yet',
+      500,
+      statusBody(500, 'InternalError', 'container not found ("agent")'),
+      false,
+    ],
+    ['too many requests', 429, '<h1>slowly</h1>', false],
+  ])('closed for good: %s', async (_, status, body, forGood) => {
+    const world = await server([], { status, body });
+    const api = apiFor(world.fake.url);
+    expect(waysOf(api).closedForGood(await rejection(take(api)))).toBe(forGood);
+  });
+
+  test('closed for good only where all are', async () => {
+    const world = await server(['spdy']);
+    const api = apiFor(world.fake.url);
+    const broken = (stream: { on: Duplex['on']; destroy: Duplex['destroy'] }): never => {
+      stream.on('error', () => undefined);
+      stream.destroy();
+      throw new KtError('LINK_LOST', 'the agent does not listen yet');
+    };
+    const error = await rejection(waysOf(api).through(AT, broken, { signal }));
+    expect(error.message).toContain('port-forward over SPDY: the agent does not listen yet');
+    expect(waysOf(api).closedForGood(error)).toBe(false);
   });
 
   test('a way that opens and then carries nothing is closed too', async () => {

@@ -210,6 +210,18 @@ const FAULTS: readonly Fault[] = [
     says: /you may not create pods\/portforward in/,
   },
   {
+    name: 'a shared agent of another version',
+    seed: async () => {
+      const rights = ['list pods', 'get pods', 'get pods/portforward'];
+      const metadata = { name: 'kt-shared-agent-1', annotations: { 'kt/version': '0.0.0-old' } };
+      const pods = [{ metadata, status: { conditions: [{ type: 'Ready', status: 'True' }] } }];
+      return { config: kubeconfigOf((await apiServer({ rights, pods })).url) };
+    },
+    check: 'rights',
+    verdict: 'warning',
+    says: /its version is 0\.0\.0-old, and this is 0\.0\.0$/,
+  },
+  {
     name: 'a proxy port that is taken',
     seed: async () => withApi(undefined, { options: { proxyPort: await takenPort() } }),
     check: 'ports',

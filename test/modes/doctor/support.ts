@@ -17,10 +17,12 @@ export interface ApiFaults {
   readonly skewMs?: number;
   /** `verb resource/subresource`; all others are denied. Default: everything is allowed. */
   readonly rights?: readonly string[];
+  /** Whatever labels are asked for. */
+  readonly pods?: readonly object[];
 }
 
 /** An API server that answers what the doctor asks before it starts an agent. */
-export function apiServer({ minor = '34', skewMs = 0, rights }: ApiFaults = {}): Promise<FakeApi> {
+export function apiServer({ minor = '34', skewMs = 0, rights, pods = [] }: ApiFaults = {}): Promise<FakeApi> {
   return startFakeApi(async (request: IncomingMessage, response: ServerResponse) => {
     const answer = (value: unknown): void => {
       response.setHeader('Date', new Date(Date.now() + skewMs).toUTCString());
@@ -39,6 +41,7 @@ export function apiServer({ minor = '34', skewMs = 0, rights }: ApiFaults = {}):
       const right = `${verb} ${resource}${subresource ? `/${subresource}` : ''}`;
       return answer({ status: { allowed: rights?.includes(right) ?? true } });
     }
+    if (/\/pods\?/.test(url)) return answer({ items: pods });
     return answer({ items: [], metadata: { name: 'x' } });
   });
 }

@@ -54,6 +54,22 @@ describe('opening', () => {
     expect(near.destroyed).toBe(true);
   });
 
+  test('an agent of another version is AGENT_VERSION, with what helps', async () => {
+    const [near, far] = duplexPair();
+    const opening = Link.open(near, identity, silent);
+    const peer = new RawPeer(far);
+    await peer.frame(() => true);
+    peer.data(
+      0,
+      1,
+      encodeMessage({ ok: false, code: 'AGENT_VERSION', message: 'stream header version 1 is not known' }),
+    );
+    await expect(opening).rejects.toMatchObject({
+      code: 'AGENT_VERSION',
+      hint: expect.stringContaining('kt doctor --shared-agent') as string,
+    });
+  });
+
   test.each<[string, string | Uint8Array, string]>([
     ['speaks HTTP', 'HTTP/1.1 400 Bad Request\r\n\r\n', 'LINK_PROTOCOL'],
     ['sends zeros', new Uint8Array(200), 'LINK_PROTOCOL'],

@@ -9,6 +9,7 @@ import type { Mode } from '../../../session/events.ts';
 import { HELPFUL_RIGHTS, modeRights } from '../mode-rights.ts';
 import type { Check, Outcome } from '../types.ts';
 
+const RENEW = 'the platform team applies what `kt doctor --shared-agent` prints; until then new things may be missing';
 /** What a session takes, in this order. */
 const LADDER: readonly Mode[] = ['agent', 'shared', 'agentless'];
 
@@ -47,6 +48,10 @@ export const checkRights: Check = async (world) => {
       if (agent) return { verdict: 'ok', text: `${does}: none is there, and not needed` };
       const text = `${does}: you may, and none is ready in '${config.namespace}'`;
       return { verdict: 'ok', text, hint: '`kt doctor --shared-agent` prints what the platform team has to apply' };
+    }
+    if (mode === 'shared' && shared && shared.version !== options.version) {
+      const text = `${does}: you may; its version is ${shared.version ?? 'unknown'}, and this is ${options.version}`;
+      return world.mode === 'shared' ? { verdict: 'warning', text, hint: RENEW } : { verdict: 'ok', text };
     }
     if (rights.length === 0) return { verdict: 'ok', text: `${does}: you may` };
     const connects = mode === 'connect' || mode === 'shared' || mode === 'agentless';
