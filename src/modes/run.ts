@@ -8,6 +8,7 @@ import { asset } from '../assets.ts';
 import { KtError } from '../errors.ts';
 import type { SessionEvent } from '../session/events.ts';
 import type { JoinInfo } from '../session/types.ts';
+import { endProgram } from './end-program.ts';
 import { gradleHint, type JavaVariable, runEnvironment } from './run-env.ts';
 import { PASSED, reachesProgram } from './run-signals.ts';
 
@@ -42,6 +43,8 @@ export interface ProgramOptions {
   readonly javaVariable?: JavaVariable | undefined;
   /** Under the supervisor, which needs no shim in the program. */
   readonly any?: boolean | undefined;
+  /** Ends the program. */
+  readonly end?: AbortSignal | undefined;
 }
 
 /** The command under the supervisor of `--any`. Throws UNSUPPORTED where there is none. */
@@ -87,7 +90,7 @@ export async function runCommand(
     process.on(name, handler);
     return () => process.off(name, handler);
   });
-  // `cleanup: false`: what ends kt is passed on, and the program decides how it ends.
+  // `cleanup` and `forceKillAfterDelay`: what ends kt is passed on, and the program decides how it ends and how long that takes.
   const [started = file, ...startedArgs] = any?.command ?? command;
   const child = execa(started, startedArgs, {
     env: { ...env, ...any?.env },
@@ -95,10 +98,14 @@ export async function runCommand(
     stdio: 'inherit',
     reject: false,
     cleanup: false,
+    forceKillAfterDelay: false,
     buffer: false,
   });
   pass = (name) => void child.kill(name);
   for (const name of early) pass(name);
+  const end = (): void => endProgram(child);
+  if (options.end?.aborted) end();
+  else options.end?.addEventListener('abort', end, { once: true });
   try {
     if (child.pid !== undefined) emit({ type: 'program', state: 'started', pid: child.pid, command: file });
     const result = await child;
@@ -126,6 +133,7 @@ export async function runCommand(
     });
     return code;
   } finally {
+    options.end?.removeEventListener('abort', end);
     for (const off of handlers) off();
   }
 }

@@ -21,6 +21,7 @@ import { type Inbound, openInbound } from '../inbound.ts';
 import { type SessionArguments, sessionArguments } from '../options.ts';
 import { type Output, outputOf } from '../output.ts';
 import { connectPlan, holdPlans, showPlans } from '../plans.ts';
+import { tetherEnd } from '../up/tether.ts';
 import { javaVariable, ownVariables, workloadRequest } from '../workload-options.ts';
 
 export async function runProgram(args: Arguments, version: string): Promise<number> {
@@ -42,6 +43,7 @@ export async function runProgram(args: Arguments, version: string): Promise<numb
     }
   };
   const command = commandOf(args);
+  const end = tetherEnd();
   let session: Session | undefined;
   let repairing: Promise<void> | undefined;
   let inbound: Inbound | undefined;
@@ -88,7 +90,7 @@ export async function runProgram(args: Arguments, version: string): Promise<numb
     const told = registry ? registryVariables(registry.service, join.namespace, registry.port) : {};
     const variables = { ...surroundings?.variables, ...told, ...own };
     const any = args['any'] === true;
-    return await runCommand(command, join, quiet, { variables, javaVariable: javaVariable(args), any });
+    return await runCommand(command, join, quiet, { variables, javaVariable: javaVariable(args), any, end });
   } catch (error) {
     return output.failure(error);
   } finally {

@@ -7,8 +7,8 @@ import { ask, findSession, findSessions } from '../../session/control-client.ts'
 import type { Arguments } from '../arguments.ts';
 import { type Output, outputOf } from '../output.ts';
 
-/** Milliseconds for a session to clean up: deleting the pod has 5 s of its own. */
-const END_MS = 15_000;
+/** Milliseconds for a session to clean up: programs of kt up have 40 s, deleting the pod 5 s of its own. */
+const END_MS = 60_000;
 const LOOK_MS = 50;
 
 export async function stop(args: Arguments): Promise<number> {

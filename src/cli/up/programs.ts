@@ -5,10 +5,12 @@ import { once } from 'node:events';
 import { constants } from 'node:os';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { PROGRAM_END_MS } from '../../modes/end-program.ts';
 import type { UpProgram } from './file.ts';
+import { tether } from './tether.ts';
 
-/** Milliseconds between the request to end and the end by force: a JVM's shutdown hooks, and kt's own. */
-const END_MS = 20_000;
+/** Milliseconds between the request to end and the end by force: what a program has, and kt run's own end. */
+const END_MS = PROGRAM_END_MS + 5_000;
 
 export interface ProgramPlace {
   /** Where folders of the file are relative to. */
@@ -27,7 +29,7 @@ export class Programs {
   readonly #ended: Promise<number>[] = [];
   /** A second Ctrl-C ends kt at once: they must not stay. */
   readonly #atExit = (): void => {
-    for (const child of this.#children.values()) child.kill('SIGTERM');
+    for (const child of this.#children.values()) ask(child);
   };
 
   start(all: Readonly<Record<string, UpProgram>>, place: ProgramPlace): void {
@@ -50,9 +52,9 @@ export class Programs {
 
   /** Asks all to end, and makes them. */
   async end(): Promise<void> {
-    for (const child of this.#children.values()) child.kill('SIGTERM');
+    for (const child of this.#children.values()) ask(child);
     const force = setTimeout(() => {
-      for (const child of this.#children.values()) child.kill('SIGKILL');
+      for (const child of this.#children.values()) kill(child);
     }, END_MS);
     await Promise.all(this.#ended);
     clearTimeout(force);
@@ -66,11 +68,12 @@ export class Programs {
     const child = spawn(process.execPath, [process.argv[1] ?? '', 'run', ...flags, '--', ...program.command], {
       cwd: resolve(place.folder, program.folder ?? '.'),
       env: { ...place.env, ...program.env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       // Ctrl-C is for kt up, which asks them in its own order.
       detached: process.platform !== 'win32',
     });
     this.#children.set(name, child);
+    tether(child);
     const say = (line: string): void => place.write(`${name.padEnd(width)} | ${line}`);
     for (const stream of [child.stdout, child.stderr])
       if (stream) createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on('line', say);
@@ -89,5 +92,21 @@ export class Programs {
         return code;
       }),
     );
+  }
+}
+
+/** Where there are no signals, it ends what it started when it is let go. */
+function ask(child: ChildProcess): void {
+  if (process.platform !== 'win32') child.kill('SIGTERM');
+  else if (child.connected) child.disconnect();
+}
+
+/** With its program, which is in its process group. */
+function kill(child: ChildProcess): void {
+  try {
+    if (process.platform !== 'win32' && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    else child.kill('SIGKILL');
+  } catch {
+    // It has ended.
   }
 }

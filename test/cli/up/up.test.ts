@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { loadClusterConfig } from '../../../src/cluster/config.ts';
 import { ClusterApi } from '../../../src/cluster/rest.ts';
 import { type Playground, startPlayground } from '../../../src/playground/start.ts';
+import { isAlive } from '../../../src/session/alive.ts';
 import { PlaygroundKt } from '../../support/playground-kt.ts';
 
 const ASK =
@@ -146,4 +147,15 @@ test('a program that does not want to end: a second Ctrl-C ends kt at once, and 
   // It was told again, and what it does is its own matter; here it is ended.
   const pid = Number(/pid (\d+)/.exec(running.stdout)?.[1]);
   process.kill(pid, 'SIGKILL');
+});
+
+test('kt up is killed: its programs end', async () => {
+  const path = file(
+    `run:\n  stays: { command: [node, -e, "setInterval(() => 1, 1000); console.log('pid', process.pid)"] }\n`,
+  );
+  const running = up(path);
+  await expect.poll(() => running.stdout, { timeout: 15_000 }).toMatch(/pid \d+/);
+  const pid = Number(/pid (\d+)/.exec(running.stdout)?.[1]);
+  await running.stop('SIGKILL');
+  await expect.poll(() => isAlive(pid), { timeout: 15_000 }).toBe(false);
 });
