@@ -4,6 +4,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
+import { takeTerminal } from '../cluster/plugin-terminal.ts';
 import type { Board } from '../session/board.ts';
 import type { SessionEvent } from '../session/events.ts';
 import type { Arguments } from './arguments.ts';
@@ -116,7 +117,9 @@ export class Hush {
   open(board: Board): void {
     const screen = openScreen(board, this.#output);
     this.screen = screen;
+    const giveBack = takeTerminal((message) => board.emit({ type: 'warning', message }));
     void screen.ended.then(() => {
+      giveBack();
       if (this.screen === screen) this.screen = undefined;
     });
   }

@@ -2,9 +2,11 @@
 // expire. One run serves all who wait. Its stderr is the user's: logins by code or browser explain themselves there.
 // Called by credentials.ts; made by config.ts. The format of its answer is exec-credential.codec.ts.
 // Source: client-go plugin/pkg/client/auth/exec/exec.go; https://kubernetes.io/docs/reference/config-api/client-authentication.v1/
+import { basename } from 'node:path';
 import { KtError } from '../errors.ts';
 import { type PluginCredentials, parseExecCredential, pluginProblem } from './exec-credential.codec.ts';
 import type { ExecConfig } from './kubeconfig-schema.ts';
+import { type PluginLine, terminalTaker } from './plugin-terminal.ts';
 
 /** Milliseconds for one run: a person may have to log in with a browser. */
 const RUN_MS = 5 * 60_000;
@@ -12,6 +14,9 @@ const RUN_MS = 5 * 60_000;
 const ANSWER_MAX_BYTES = 1024 * 1024;
 /** Credentials are renewed before they expire, by this much or a tenth of their life, so that none expires on the way. */
 const RENEW_BEFORE_MS = 60_000;
+/** Lines of a run, and characters of one, that are told where the terminal is not the plugin's: a login explains itself in a few. */
+const LINES_MAX = 20;
+const LINE_MAX = 500;
 /** Milliseconds in which rejected credentials are not asked for again: a plugin that gives the same ones would run for every request. */
 const RERUN_MS = 10_000;
 
@@ -77,9 +82,17 @@ function cancellable<T>(work: Promise<T>, signal: AbortSignal | undefined): Prom
 }
 
 async function run({ user, exec, cluster, env, terminal }: ExecPluginOptions): Promise<PluginCredentials> {
-  const interactive = terminal && exec.interactiveMode !== 'Never';
+  const taker = terminalTaker();
+  const interactive = terminal && taker === undefined && exec.interactiveMode !== 'Never';
   if (exec.interactiveMode === 'Always' && !interactive) {
-    throw pluginProblem(user, exec, 'needs a terminal to ask you something, and there is none');
+    const problem = 'needs a terminal to ask you something, and';
+    if (!taker) throw pluginProblem(user, exec, `${problem} there is none`);
+    throw pluginProblem(
+      user,
+      exec,
+      `${problem} another program has this one`,
+      'log in in another terminal; kt asks again',
+    );
   }
   const spec = { interactive, ...(cluster ? { cluster } : {}) };
   const info = JSON.stringify({ apiVersion: exec.apiVersion, kind: 'ExecCredential', spec });
@@ -90,7 +103,7 @@ async function run({ user, exec, cluster, env, terminal }: ExecPluginOptions): P
     env: { ...env, ...own, KUBERNETES_EXEC_INFO: info },
     extendEnv: false,
     stdin: interactive ? 'inherit' : 'ignore',
-    stderr: 'inherit',
+    stderr: taker ? told(exec.command, taker) : 'inherit',
     maxBuffer: ANSWER_MAX_BYTES,
     timeout: RUN_MS,
     reject: false,
@@ -109,4 +122,15 @@ async function run({ user, exec, cluster, env, terminal }: ExecPluginOptions): P
     throw pluginProblem(user, exec, how, 'what it says about it is above; does `kubectl get pods` work?');
   }
   return parseExecCredential(result.stdout, user, exec);
+}
+
+/** Its lines, for who has the terminal; what is more is dropped. */
+function told(command: string, taker: PluginLine): (line: unknown) => Generator {
+  let lines = 0;
+  return function* first(line) {
+    lines += 1;
+    if (lines > LINES_MAX) return;
+    taker(`${basename(command)}: ${String(line).slice(0, LINE_MAX)}`);
+    yield line;
+  };
 }

@@ -5,6 +5,7 @@ import { constants, hostname } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { execa } from 'execa';
 import { asset } from '../assets.ts';
+import { takeTerminal } from '../cluster/plugin-terminal.ts';
 import { KtError } from '../errors.ts';
 import type { SessionEvent } from '../session/events.ts';
 import type { JoinInfo } from '../session/types.ts';
@@ -101,6 +102,8 @@ export async function runCommand(
     forceKillAfterDelay: false,
     buffer: false,
   });
+  // The program reads it now.
+  const giveBack = takeTerminal((message) => emit({ type: 'warning', message }));
   pass = (name) => void child.kill(name);
   for (const name of early) pass(name);
   const end = (): void => endProgram(child);
@@ -134,6 +137,7 @@ export async function runCommand(
     return code;
   } finally {
     options.end?.removeEventListener('abort', end);
+    giveBack();
     for (const off of handlers) off();
   }
 }

@@ -3,8 +3,9 @@ import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { loadClusterConfig } from '../../src/cluster/config.ts';
+import { takeTerminal } from '../../src/cluster/plugin-terminal.ts';
 import { failure } from './support/fake-api.ts';
 import { folder, kubeconfig } from './support/kubeconfig-files.ts';
 import { base64, pem } from './support/tls.ts';
@@ -15,6 +16,8 @@ interface PluginSetup {
   /** Statements of the plugin; `answer(status)` prints an ExecCredential, `runs` counts from 1. */
   readonly code: string;
   readonly exec?: string;
+  /** With a terminal, where it is not `Never`. */
+  readonly interactiveMode?: string;
   readonly cluster?: string;
   readonly env?: NodeJS.ProcessEnv;
 }
@@ -26,12 +29,13 @@ const runs = fs.readFileSync(__dirname + '/runs').length;
 const answer = (status, apiVersion = '${V1}') => console.log(JSON.stringify({ kind: 'ExecCredential', apiVersion, status }));
 `;
 
-async function plugin({ code, exec = '', cluster, env = {} }: PluginSetup) {
+async function plugin({ code, exec = '', interactiveMode = 'Never', cluster, env = {} }: PluginSetup) {
   const write = folder();
   const program = write('plugin.cjs', PRELUDE + code);
-  const user = `exec: {apiVersion: ${V1}, command: ${JSON.stringify(process.execPath)}, args: [${JSON.stringify(program)}], interactiveMode: Never${exec}}`;
+  const user = `exec: {apiVersion: ${V1}, command: ${JSON.stringify(process.execPath)}, args: [${JSON.stringify(program)}], interactiveMode: ${interactiveMode}${exec}}`;
   const file = write('config', kubeconfig({ user, ...(cluster === undefined ? {} : { cluster }) }));
-  const config = await loadClusterConfig({ kubeconfig: file, env: { PATH: process.env['PATH'], ...env } });
+  const terminal = interactiveMode !== 'Never';
+  const config = await loadClusterConfig({ kubeconfig: file, terminal, env: { PATH: process.env['PATH'], ...env } });
   return {
     credentials: config.credentials,
     file,
@@ -230,4 +234,38 @@ test('what the plugin says on its standard error is seen at once, and nothing of
   });
   expect(stderr).toContain('open https://login.test and enter CODE');
   expect(stdout).toBe('');
+});
+
+describe('while another program has the terminal', () => {
+  const lines: string[] = [];
+  let giveBack: () => void;
+  beforeEach(() => {
+    lines.length = 0;
+    giveBack = takeTerminal((line) => lines.push(line));
+  });
+  afterEach(() => giveBack());
+
+  test('its lines go there, as many as a login needs, and it is told that it can ask nothing', async () => {
+    const code = `
+      for (let line = 1; line <= 100; line += 1) console.error('line ' + line);
+      fs.writeFileSync(__dirname + '/info', process.env.KUBERNETES_EXEC_INFO);
+      answer({ token: 't' });
+    `;
+    const { credentials, written } = await plugin({ code, interactiveMode: 'IfAvailable' });
+    expect((await credentials.current()).headers).toEqual({ Authorization: 'Bearer t' });
+    expect(lines.slice(0, 2)).toEqual(['node: line 1', 'node: line 2']);
+    expect(lines).toHaveLength(20);
+    expect(written('info')).toMatchObject({ spec: { interactive: false } });
+  });
+
+  test('interactiveMode Always: says who has it, and asks when it is free', async () => {
+    const user = `exec: {apiVersion: ${V1}, command: node, interactiveMode: Always}`;
+    const kubeconfigFile = folder()('config', kubeconfig({ user }));
+    const config = await loadClusterConfig({ kubeconfig: kubeconfigFile, env: {}, terminal: true });
+    expect(await failure(config.credentials.current())).toMatchObject({
+      code: 'CREDENTIALS_PLUGIN',
+      message: expect.stringContaining('another program has this one') as string,
+      hint: 'log in in another terminal; kt asks again',
+    });
+  });
 });

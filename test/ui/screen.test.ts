@@ -1,4 +1,6 @@
 // The screen on a real terminal (a pty, and a buffer that understands what is written), on the playground: every view, form and size.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { SCREEN_HEAP } from '../../src/cli/screen.ts';
 import { KEY, ScreenWorld } from '../support/screen-world.ts';
@@ -270,4 +272,28 @@ test('a screen that is killed leaves the session, and the terminal usable', asyn
   terminal.type(KEY.ctrlC);
   expect(await terminal.exited).toBe(0);
   expect(await again.exited).toBe(0);
+});
+
+test('a credentials plugin that runs again while the screen is there: its words are in the log, not across the screen', async () => {
+  const config = JSON.parse(readFileSync(world.playground.kubeconfig, 'utf8')) as {
+    users: { name: string; user: { token?: string; exec?: object } }[];
+  };
+  const dev = config.users.find(({ name }) => name === 'dev');
+  const { token } = dev?.user ?? {};
+  expect(token).toBeTypeOf('string');
+  const program = `
+    console.error('visit https://login.test');
+    const status = { token: ${JSON.stringify(token)}, expirationTimestamp: new Date().toISOString() };
+    console.log(JSON.stringify({ kind: 'ExecCredential', apiVersion: 'client.authentication.k8s.io/v1', status }));
+  `;
+  // Old as soon as they are made: each request runs it again.
+  const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: process.execPath, args: ['-e', program] };
+  if (dev) dev.user = { exec: { ...exec, interactiveMode: 'IfAvailable' } };
+  const file = join(world.folder, 'plugin-config');
+  writeFileSync(file, JSON.stringify(config), { mode: 0o600 });
+  const terminal = await world.connect({ env: { KUBECONFIG: file } });
+  terminal.type('4');
+  await terminal.until(/✓ rights in shop[^]*! node: visit https:\/\/login\.test/);
+  expect(terminal.lines()[0]).toMatch(/^ kt {2}shop · dev/);
+  await quit(terminal);
 });
