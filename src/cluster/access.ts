@@ -16,21 +16,21 @@ export const CREATE_FORWARD: Right = { verb: 'create', resource: 'pods', subreso
 const VERSION_MS = 3_000;
 
 /** The rights that a port-forward needs on this server. */
-export const forwardRights = async (api: ClusterApi): Promise<Right[]> =>
-  (await wantsCreate(api)) ? [GET_FORWARD, CREATE_FORWARD] : [GET_FORWARD];
+export const forwardRights = async (api: ClusterApi, signal?: AbortSignal): Promise<Right[]> =>
+  (await wantsCreate(api, signal)) ? [GET_FORWARD, CREATE_FORWARD] : [GET_FORWARD];
 
 /** Those of a command in a pod. */
-export const execRights = async (api: ClusterApi): Promise<Right[]> =>
-  ((await wantsCreate(api)) ? ['get', 'create'] : ['get']).map((verb) => ({
+export const execRights = async (api: ClusterApi, signal?: AbortSignal): Promise<Right[]> =>
+  ((await wantsCreate(api, signal)) ? ['get', 'create'] : ['get']).map((verb) => ({
     verb,
     resource: 'pods',
     subresource: 'exec',
   }));
 
 /** Is `create` asked for beside `get` for a websocket? Everybody may ask for the server's version. */
-export async function wantsCreate(api: ClusterApi): Promise<boolean> {
+export async function wantsCreate(api: ClusterApi, signal?: AbortSignal): Promise<boolean> {
   const version = await api
-    .request<{ major?: string; minor?: string }>('GET', '/version', { timeoutMs: VERSION_MS })
+    .request<{ major?: string; minor?: string }>('GET', '/version', { timeoutMs: VERSION_MS, signal })
     .catch(() => undefined);
   const [major, minor] = [Number.parseInt(version?.major ?? '', 10), Number.parseInt(version?.minor ?? '', 10)];
   return major > 1 || (major === 1 && minor >= 35);
@@ -58,7 +58,7 @@ export async function checkAccess(
       const review = await api.request<Review>('POST', REVIEWS, {
         body,
         timeoutMs: LIMIT_MS,
-        ...(signal ? { signal } : {}),
+        signal,
       });
       return review.status?.allowed === true;
     }),

@@ -3,7 +3,7 @@
 // Called by credentials.ts; made by config.ts. The format of its answer is exec-credential.codec.ts.
 // Source: client-go plugin/pkg/client/auth/exec/exec.go; https://kubernetes.io/docs/reference/config-api/client-authentication.v1/
 import { basename } from 'node:path';
-import { KtError } from '../errors.ts';
+import { orCancelled } from '../cancel.ts';
 import { type PluginCredentials, parseExecCredential, pluginProblem } from './exec-credential.codec.ts';
 import type { ExecConfig } from './kubeconfig-schema.ts';
 import { type PluginLine, terminalTaker } from './plugin-terminal.ts';
@@ -60,7 +60,7 @@ export function execPlugin(options: ExecPluginOptions): ExecPlugin {
     current(signal) {
       if (kept && Date.now() < renewAt) return Promise.resolve(kept);
       running ??= renew();
-      return cancellable(running, signal);
+      return orCancelled(running, signal, 'waiting for the credentials plugin');
     },
     rejected(made) {
       if (made !== kept) return true;
@@ -69,16 +69,6 @@ export function execPlugin(options: ExecPluginOptions): ExecPlugin {
       return true;
     },
   };
-}
-
-function cancellable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return work;
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(new KtError('CANCELLED', 'cancelled while waiting for the credentials plugin'));
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }
 
 async function run({ user, exec, cluster, env, terminal }: ExecPluginOptions): Promise<PluginCredentials> {

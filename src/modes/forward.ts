@@ -2,6 +2,7 @@
 // changes nothing), then listens; a port that is taken is told before anything is made in the cluster. The session owns the link and
 // makes a lost one again; what is dialled meanwhile waits.
 // The words are netstack/forward/rules.codec.ts, ports forward-ports.ts, Services forward-service.ts. Called by cli/commands/forward.ts.
+import { orCancelled } from '../cancel.ts';
 import { asKtError, KtError } from '../errors.ts';
 import type { Dialer, Target } from '../netstack/dialer.ts';
 import { ownAddress, parseForwards } from '../netstack/forward/rules.codec.ts';
@@ -34,9 +35,10 @@ export function forwardListeners(
   debug: boolean,
 ): (to: ListenContext) => Promise<OwnListeners> {
   const requests = parseForwards(words);
-  return async ({ dialer, cluster: { api, namespace, router }, mode, emit }) => {
+  return async ({ dialer, cluster: { api, namespace, router }, mode, emit, signal }) => {
     const place = { api, namespace, clusterDomain: router.clusterDomain };
-    const targets = await Promise.all(requests.map((request) => forwardTargets(place, request, settings.udp)));
+    const looked = Promise.all(requests.map((request) => forwardTargets(place, request, settings.udp)));
+    const targets = await orCancelled(looked, signal, 'the Services were looked up');
     const forwards = placeForwards(targets.flat(), settings, place);
     if (mode === 'agentless' && forwards.some(({ protocol }) => protocol === 'UDP'))
       throw new KtError('UNSUPPORTED', 'UDP needs an agent', {

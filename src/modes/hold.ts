@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { asset } from '../assets.ts';
+import { orCancelled } from '../cancel.ts';
 import type { ClusterApi } from '../cluster/rest.ts';
 import { type ApplyOptions, applyTakeover } from '../cluster/takeover/apply.ts';
 import { keepTaken } from '../cluster/takeover/keep.ts';
@@ -24,7 +25,12 @@ import type { Held, HoldContext, HoldRequest, PlannedHold } from './hold-request
 import { watchKept } from './kept.ts';
 
 /** Plans all of them, or refuses before anything is changed, with the reason. */
-export async function planHolds(context: HoldContext, requests: readonly HoldRequest[]): Promise<PlannedHold[]> {
+export function planHolds(context: HoldContext, requests: readonly HoldRequest[]): Promise<PlannedHold[]> {
+  // Changes nothing, so that it may go on behind.
+  return orCancelled(planAll(context, requests), context.signal, 'what is to be taken was looked at');
+}
+
+async function planAll(context: HoldContext, requests: readonly HoldRequest[]): Promise<PlannedHold[]> {
   const { api, namespace } = context;
   const ways = requests.map(({ kind, mode }): HoldWay => (kind === 'preview' ? kind : mode));
   await checkHoldRights(api, namespace, ways);

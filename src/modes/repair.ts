@@ -1,5 +1,6 @@
 // Repairs in passing: every command that may change the namespace first gives back what nobody holds any more, and says so. It never disturbs
 // the command: without the rights, without an answer in time, or where anything fails, things stay as they are. Called by commands.
+import { orCancelled } from '../cancel.ts';
 import { checkAccess, forwardRights } from '../cluster/access.ts';
 import { servicePath } from '../cluster/paths.ts';
 import type { ClusterApi } from '../cluster/rest.ts';
@@ -21,6 +22,8 @@ export interface RepairContext {
   readonly namespace: string;
   readonly version: string;
   readonly emit: EventSink;
+  /** Ends the waiting. What was begun then is in its journal, as after a kill. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Never rejects; resolves when it is done or has taken too long. `wanted`: what the command itself is to take has to be whole first. */
@@ -28,17 +31,17 @@ export async function repairExpired(
   context: RepairContext,
   wanted: readonly { readonly target: string }[] = [],
 ): Promise<void> {
-  const { api, namespace, emit } = context;
+  const { api, namespace, emit, signal } = context;
   try {
-    const names = takenNames(await list<ServiceObject>(api, servicePath(namespace)));
+    const names = takenNames(await list<ServiceObject>(api, servicePath(namespace), undefined, signal));
     if (names.length === 0) return;
-    const needed = [...holdRights(['restore']), ...(await forwardRights(api))];
-    if ((await checkAccess(api, namespace, needed)).length > 0) return;
+    const needed = [...holdRights(['restore']), ...(await forwardRights(api, signal))];
+    if ((await checkAccess(api, namespace, needed, signal)).length > 0) return;
     const targets = new Set(wanted.map(({ target }) => target.replace(/^.*\//, '')));
     const own = names.filter((name) => targets.has(name));
     const others = names.filter((name) => !targets.has(name));
-    await within(OWN_WAIT_MS, repair(context, own));
-    await within(WAIT_MS, repair(context, others));
+    await orCancelled(within(OWN_WAIT_MS, repair(context, own)), signal, 'a Service was given back first');
+    await orCancelled(within(WAIT_MS, repair(context, others)), signal, 'Services were given back first');
   } catch (error) {
     emit({ type: 'debug', message: `nothing was repaired: ${asKtError(error).message}` });
   }

@@ -90,7 +90,8 @@ export class OwnAgents implements AgentSource {
       return { name, token, proxyPort, ip: pod.status?.podIP };
     } catch (error) {
       step('failed', `agent pod ${name}`);
-      await this.#forget(name);
+      // Cancelled: close() follows, and deletes it.
+      if (!signal.aborted) await this.#forget(name);
       throw error;
     }
   }

@@ -146,7 +146,7 @@ export class Session {
       since: new Date().toISOString(),
     });
     const mode = await this.#step('rights', `rights in ${cluster.namespace}`, () =>
-      checkRights(cluster.api, cluster.namespace, options.mode),
+      checkRights(cluster.api, cluster.namespace, options.mode, signal),
     );
     // The listeners first: a port that is taken must be told before anything is made in the cluster.
     const link = reach(mode, cluster, options, this.id, (event) => this.#emit(event));
@@ -194,7 +194,9 @@ export class Session {
     const names = cluster.inside(reached);
     const emit: EventSink = (event) => this.#emit(event);
     const { traffic } = this.board;
-    if (options.listen) this.#own = await options.listen({ dialer: this.forwardDialer(names), cluster, mode, emit });
+    const { signal } = this.#stopping;
+    const dialer = this.forwardDialer(names);
+    if (options.listen) this.#own = await options.listen({ dialer, cluster, mode, emit, signal });
     else this.#listeners = await openListeners(cluster.route(names), names, cluster, options, { emit, traffic });
   }
 

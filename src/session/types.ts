@@ -72,6 +72,8 @@ export interface ListenContext {
   readonly cluster: SessionCluster;
   readonly mode: Mode;
   readonly emit: EventSink;
+  /** The session is being given up. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface OwnListeners {

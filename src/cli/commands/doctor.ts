@@ -24,7 +24,7 @@ export async function doctor(args: Arguments, version: string): Promise<number> 
   const output = outputOf(args);
   const signals = endSignals();
   try {
-    if (args['rbac'] !== undefined) return await printRole(args, output);
+    if (args['rbac'] !== undefined) return await printRole(args, output, signals.signal);
     if (args['sharedAgent'] === true) return await printSharedAgent(args, output, version);
     const file = text(args, 'report');
     // Before anything is looked at: a folder that is not there must not cost the answer.
@@ -41,7 +41,7 @@ export async function doctor(args: Arguments, version: string): Promise<number> 
       signals.signal,
     );
     output.result(diagnosis, [summary(diagnosis.findings)]);
-    if (file !== undefined) await report(file, diagnosis, args);
+    if (file !== undefined) await report(file, diagnosis, args, signals.signal);
     const failed = diagnosis.findings.find(({ verdict }) => verdict === 'failed');
     if (signals.signal.aborted) throw new KtError('CANCELLED', 'cancelled');
     return failed ? ERROR_CODES[failed.code ?? 'INTERNAL'] : 0;
@@ -52,9 +52,9 @@ export async function doctor(args: Arguments, version: string): Promise<number> 
   }
 }
 
-async function report(file: string, diagnosis: Diagnosis, args: Arguments): Promise<void> {
+async function report(file: string, diagnosis: Diagnosis, args: Arguments, signal: AbortSignal): Promise<void> {
   const config = await loadClusterConfig(whereOf(args)).catch(() => undefined);
-  const credentials = await config?.credentials.current().catch(() => undefined);
+  const credentials = await config?.credentials.current(signal).catch(() => undefined);
   writeReport(file, reportText({ diagnosis, env: process.env, config, credentials }));
   process.stderr.write(`written: ${file} (without secrets; read it before you send it)\n`);
 }
@@ -77,16 +77,17 @@ async function printSharedAgent(args: Arguments, output: Output, version: string
 }
 
 /** The Role for modes, with the name that the server knows the user by, where it can be asked. */
-async function printRole(args: Arguments, output: Output): Promise<number> {
+async function printRole(args: Arguments, output: Output, signal: AbortSignal): Promise<number> {
   const words = Array.isArray(args['rbac']) ? args['rbac'].map(String) : [];
   const modes = words.flatMap((word) => word.split(',')).filter((word) => word !== '');
   const config = await loadClusterConfig(whereOf(args));
   const api = new ClusterApi(config);
   try {
     // The user may have no rights at all yet, or no way to the server: the Role can be printed all the same.
-    const user = await whoAmI(api).catch(() => null);
+    const user = await whoAmI(api, signal).catch(() => null);
     const name = user?.name ?? config.user;
-    const forward = user === null ? undefined : await forwardRights(api);
+    const forward = user === null ? undefined : await forwardRights(api, signal);
+    if (signal.aborted) throw new KtError('CANCELLED', 'cancelled');
     const role = roleRequest({
       modes,
       namespace: config.namespace,

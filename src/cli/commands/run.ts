@@ -146,7 +146,7 @@ async function surroundingsOf(
   emit: EventSink,
 ): Promise<Surroundings> {
   const signals = endSignals();
-  const config = await loadClusterConfig(where);
+  const config = await loadClusterConfig({ ...where, signal: signals.signal });
   const api = new ClusterApi(config);
   try {
     const options = {
@@ -158,6 +158,10 @@ async function surroundingsOf(
       lasting: true,
     };
     const open = await openWorkload(request, options);
+    if (signals.signal.aborted) {
+      await open.close();
+      throw new KtError('CANCELLED', 'cancelled while the workload was looked at');
+    }
     return {
       variables: open.variables,
       close: async () => {

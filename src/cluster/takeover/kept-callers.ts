@@ -50,7 +50,7 @@ export async function keptCallers(
 ): Promise<Kept> {
   const originals = (await list<PodObject>(api, podPath(namespace), selectorText(selector), signal)).filter(isReady);
   const names = originals.map(({ metadata }) => metadata.name);
-  const denied = await checkAccess(api, namespace, await execRights(api), signal);
+  const denied = await checkAccess(api, namespace, await execRights(api, signal), signal);
   if (denied.length > 0) return { callers: [], unknown: names, reason: missingRights(namespace, denied).message };
   const unknown = names.slice(PODS_MAX);
   let reason = unknown.length > 0 ? `kt looks into ${PODS_MAX} pods` : null;

@@ -38,7 +38,7 @@ export async function checkWays(
 ): Promise<WayAccess> {
   // Which of the rights count is known when the version is.
   const [strict, denied] = await Promise.all([
-    wantsCreate(api),
+    wantsCreate(api, signal),
     checkAccess(api, namespace, [...ALL, ...others], signal),
   ]);
   const lacks = (rights: readonly Right[]): Right[] =>

@@ -65,9 +65,10 @@ export async function findWorkload(
   namespace: string,
   name: WorkloadName,
   container?: string,
+  signal?: AbortSignal,
 ): Promise<Workload> {
   const path = workloadPath(name.group, name.resource, namespace, name.name);
-  const object = await api.request<WorkloadObject>('GET', path).catch((error: unknown) => {
+  const object = await api.request<WorkloadObject>('GET', path, { signal }).catch((error: unknown) => {
     if (statusCode(error) !== 404) throw error;
     throw new KtError('WORKLOAD_NOT_FOUND', `there is no ${name.text} in the namespace '${namespace}'`, {
       hint: 'name another with KIND/NAME, or another namespace with --namespace; `kubectl get deploy,sts` shows them',

@@ -26,6 +26,7 @@ export async function podIdentity(
   namespace: string,
   { name, template }: Workload,
   user: string,
+  signal?: AbortSignal,
 ): Promise<PodIdentity> {
   const own = `${name.name}-kt-${user}`
     .toLowerCase()
@@ -35,7 +36,7 @@ export async function podIdentity(
   const labels = Object.entries(template.metadata?.labels ?? {});
   if (labels.length === 0 || !/"(spec\.nodeName|status\.hostIPs?)"/.test(JSON.stringify(template))) return identity;
   const query = { labelSelector: labels.map(([key, value]) => `${key}=${value}`).join(','), limit: 1 };
-  const pods = await api.request<PodList>('GET', podPath(namespace), { query }).catch((): PodList => ({}));
+  const pods = await api.request<PodList>('GET', podPath(namespace), { query, signal }).catch((): PodList => ({}));
   const [pod] = pods.items ?? [];
   return { ...identity, nodeName: pod?.spec?.nodeName, hostIp: pod?.status?.hostIP };
 }
@@ -45,7 +46,12 @@ interface TokenRequest {
 }
 
 /** Tokens for projected volumes; each is asked for once until most of its life is over. */
-export function serviceAccountTokens(api: ClusterApi, namespace: string, serviceAccount: string): TokenSource {
+export function serviceAccountTokens(
+  api: ClusterApi,
+  namespace: string,
+  serviceAccount: string,
+  signal?: AbortSignal,
+): TokenSource {
   const held = new Map<string, { readonly token: string; readonly renewAt: number }>();
   return async (audience, seconds = TOKEN_SECONDS) => {
     const known = held.get(audience ?? '');
@@ -54,7 +60,10 @@ export function serviceAccountTokens(api: ClusterApi, namespace: string, service
     try {
       const spec = { expirationSeconds: seconds, ...(audience ? { audiences: [audience] } : {}) };
       const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec };
-      const { status } = await api.request<TokenRequest>('POST', tokenPath(namespace, serviceAccount), { body });
+      const { status } = await api.request<TokenRequest>('POST', tokenPath(namespace, serviceAccount), {
+        body,
+        signal,
+      });
       if (!status?.token) return { reason: 'the API server gave no token' };
       const end = Date.parse(status.expirationTimestamp ?? '') || asked + seconds * 1000;
       held.set(audience ?? '', { token: status.token, renewAt: asked + (end - asked) * RENEW_AT });

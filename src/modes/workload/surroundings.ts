@@ -37,14 +37,14 @@ export class Surroundings {
     this.#workload = workload;
     this.#pod = pod;
     this.#options = options;
-    this.#tokens = serviceAccountTokens(api, namespace, account);
+    this.#tokens = serviceAccountTokens(api, namespace, account, signal);
     this.#sources = new ConfigSources(api, namespace, signal);
   }
 
   static async of(name: WorkloadName, container: string | undefined, options: WorkloadContext): Promise<Surroundings> {
-    const { api, namespace } = options;
-    const workload = await findWorkload(api, namespace, name, container);
-    return new Surroundings(workload, await podIdentity(api, namespace, workload, userName()), options);
+    const { api, namespace, signal } = options;
+    const workload = await findWorkload(api, namespace, name, container, signal);
+    return new Surroundings(workload, await podIdentity(api, namespace, workload, userName(), signal), options);
   }
 
   get text(): string {
@@ -56,10 +56,10 @@ export class Surroundings {
   }
 
   async environment(wanted: (name: string) => boolean, links: boolean): Promise<ContainerEnvironment> {
-    const { api, namespace, base } = this.#options;
+    const { api, namespace, base, signal } = this.#options;
     const linked = links && this.#workload.template.spec?.enableServiceLinks !== false;
     const services = linked
-      ? await api.request<{ items?: Service[] }>('GET', servicePath(namespace)).catch(() => ({ items: [] }))
+      ? await api.request<{ items?: Service[] }>('GET', servicePath(namespace), { signal }).catch(() => ({ items: [] }))
       : { items: [] };
     return containerEnvironment({
       workload: this.#workload,

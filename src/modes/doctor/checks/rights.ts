@@ -19,7 +19,7 @@ const key = ({ verb, group, resource, subresource }: Right): string =>
 export const checkRights: Check = async (world) => {
   const { api, config, options, signal } = world;
   if (!api || !config) return [];
-  const modes = modeRights(await forwardRights(api));
+  const modes = modeRights(await forwardRights(api, signal));
   // Each right once, whoever asks for it.
   const asked = new Map(
     [...Object.values(modes).flatMap(({ needs }) => needs), ...HELPFUL_RIGHTS].map((r) => [key(r), r]),
