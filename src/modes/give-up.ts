@@ -1,6 +1,5 @@
 // Gives one held Service up: the laptop leaves, and the Service is given back unless somebody else is on it still; a preview and a labelled
 // endpoint are removed. Called by hold.ts, once for each.
-
 import { REPLICAS_MS, removeAgent, restoreService } from '../cluster/takeover/restore.ts';
 import { forgetScaled, scaleBack, waitForReplicas } from '../cluster/takeover/scale.ts';
 import type { ScaledWorkload, TakeoverPlan } from '../cluster/takeover/types.ts';
@@ -9,6 +8,9 @@ import { holderName } from '../netstack/link/control.codec.ts';
 import type { IngressLink } from '../session/inbound/ingress-link.ts';
 import type { HoldContext } from './hold-request.ts';
 import { recoverService } from './recover.ts';
+
+/** Milliseconds until it is said that giving back takes long: it takes 2 s where the cluster answers. */
+const SLOW_MS = 5_000;
 
 /** Rejects with SERVICE_NOT_RESTORED where something is left. */
 export async function giveUp(
@@ -20,6 +22,7 @@ export async function giveUp(
   const { api, namespace, emit, session, version } = context;
   const { service, kind, manual } = plan;
   const onStep = (text: string): void => emit({ type: 'step', id: service, state: 'started', text });
+  const slow = setTimeout(() => emit({ type: 'step', id: service, state: 'waiting', text: slowText(plan) }), SLOW_MS);
   try {
     if (manual) {
       // It takes its callers until it is gone: its pod stops being an endpoint first.
@@ -28,7 +31,11 @@ export async function giveUp(
       emit({ type: 'released', service, kind, restored: true });
       return;
     }
-    if (plan.scaled) await bringPodsBack(context, service, plan.scaled, recoverWaitMs);
+    if (plan.scaled) {
+      // It says itself what it waits for.
+      clearTimeout(slow);
+      await bringPodsBack(context, service, plan.scaled, recoverWaitMs);
+    }
     const others = await link.leave().catch(() => undefined);
     if (others !== undefined && others.length > 0) {
       if (plan.scaled) await forgetScaled(api, namespace, service);
@@ -55,6 +62,7 @@ export async function giveUp(
   } catch (error) {
     throw notRestored(plan, error);
   } finally {
+    clearTimeout(slow);
     link.close();
   }
 }
@@ -82,11 +90,22 @@ async function bringPodsBack(
     emit({ type: 'warning', message: `the pods of ${service} are not all ready yet; it is given back all the same` });
 }
 
-function notRestored({ service, kind, manual }: TakeoverPlan, cause: unknown): KtError {
+function slowText(plan: TakeoverPlan): string {
+  const { made, again } = leftOf(plan);
+  const meanwhile = made ? '' : 'its original pods answer, and ';
+  return `${plan.service} is being ${made ? 'removed' : 'given back'}, which takes long; one more Ctrl-C goes without waiting: ${meanwhile}${again}`;
+}
+
+/** What somebody else can do about a hold that was not given up. */
+function leftOf({ service, kind, manual }: TakeoverPlan): { readonly made: boolean; readonly again: string } {
   const made = kind === 'preview' || manual !== undefined;
+  return { made, again: `\`kt recover ${service}\` ${made ? 'removes it' : 'gives it back'}` };
+}
+
+function notRestored(plan: TakeoverPlan, cause: unknown): KtError {
+  const { made, again } = leftOf(plan);
   const what = made ? 'removed' : 'given back';
-  const again = `\`kt recover ${service}\` ${made ? 'removes it' : 'gives it back'}`;
-  return new KtError('SERVICE_NOT_RESTORED', `${service} is not ${what} yet: ${asKtError(cause).message}`, {
+  return new KtError('SERVICE_NOT_RESTORED', `${plan.service} is not ${what} yet: ${asKtError(cause).message}`, {
     hint: made ? again : `it goes on answering from its original pods; ${again}`,
     cause,
   });

@@ -12,6 +12,8 @@ import { asKtError } from '../errors.ts';
 import type { EventSink } from '../session/events.ts';
 import { recoveredText, recoverService } from './recover.ts';
 
+/** Milliseconds for the questions whether there is something to repair. */
+const ASK_MS = 5_000;
 /** Milliseconds that a command waits for it at most; it goes on behind. */
 const WAIT_MS = 4_000;
 /** The same for a Service that the command is to take itself: its old agent drains for 35 s at most. */
@@ -32,11 +34,12 @@ export async function repairExpired(
   wanted: readonly { readonly target: string }[] = [],
 ): Promise<void> {
   const { api, namespace, emit, signal } = context;
+  const asking = AbortSignal.any([AbortSignal.timeout(ASK_MS), ...(signal ? [signal] : [])]);
   try {
-    const names = takenNames(await list<ServiceObject>(api, servicePath(namespace), undefined, signal));
+    const names = takenNames(await list<ServiceObject>(api, servicePath(namespace), undefined, asking));
     if (names.length === 0) return;
-    const needed = [...holdRights(['restore']), ...(await forwardRights(api, signal))];
-    if ((await checkAccess(api, namespace, needed, signal)).length > 0) return;
+    const needed = [...holdRights(['restore']), ...(await forwardRights(api, asking))];
+    if ((await checkAccess(api, namespace, needed, asking)).length > 0) return;
     const targets = new Set(wanted.map(({ target }) => target.replace(/^.*\//, '')));
     const own = names.filter((name) => targets.has(name));
     const others = names.filter((name) => !targets.has(name));
