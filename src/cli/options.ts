@@ -192,7 +192,7 @@ export function sessionArguments(args: Arguments): SessionArguments {
     excludeIps: list(args, 'excludeIps'),
     alsoProxy: list(args, 'includeDomains'),
     ingressIp: text(args, 'ingressIp'),
-    clusterDomain: text(args, 'clusterDomain') ?? 'cluster.local',
+    clusterDomain: domain(text(args, 'clusterDomain') ?? 'cluster.local'),
     mode: transport === 'agentless' ? 'agentless' : known[mode as keyof typeof known],
     transport: way,
     placement: placement(args),
@@ -201,4 +201,10 @@ export function sessionArguments(args: Arguments): SessionArguments {
     debug: args['debug'] === true,
     ignored: IGNORED_OPTIONS.filter((name) => args[name] !== undefined),
   };
+}
+
+/** Throws USAGE for what is no DNS name (RFC 1123). */
+function domain(given: string): string {
+  if (/^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/i.test(given)) return given;
+  throw new KtError('USAGE', `--clusterDomain takes a domain like cluster.local and got '${given}'`);
 }

@@ -13,6 +13,7 @@ import { withForwardOptions } from './forward-options.ts';
 import { withHoldOptions, withMeshOptions, withPreviewOptions, withRunOptions } from './hold-options.ts';
 import { GLOBAL_OPTIONS, PLAN_OPTION, withSessionOptions } from './options.ts';
 import { canDraw } from './screen.ts';
+import { usageText } from './usage-words.ts';
 import { withEnvironmentOptions } from './workload-options.ts';
 
 /** The command of `kt` alone: a name that nobody types, beside `kt open SERVICE`. */
@@ -50,7 +51,7 @@ export async function run(given: readonly string[], version: string): Promise<nu
     .exitProcess(false)
     .fail((message, error) => {
       if (error) throw error;
-      throw new KtError('USAGE', message.replaceAll('\n', '. '), {
+      throw new KtError('USAGE', usageText(message, argv[0]), {
         hint: '`kt --help` and `kt COMMAND --help` show what there is',
       });
     });

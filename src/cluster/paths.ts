@@ -1,10 +1,16 @@
 // Where the API has the objects of a namespace that kt looks at: paths for ClusterApi. Pure. Called by whoever asks for them.
+import { KtError } from '../errors.ts';
 
-const core = (namespace: string): string => `/api/v1/namespaces/${encodeURIComponent(namespace)}`;
-const inGroup = (group: string, namespace: string): string =>
-  `/apis/${group}/namespaces/${encodeURIComponent(namespace)}`;
+/** Throws USAGE for what a URL takes for a step upwards (RFC 3986 §5.2.4): another object would be meant, and no object has such a name. */
+function segment(name: string): string {
+  if (name === '.' || name === '..') throw new KtError('USAGE', `'${name}' is no name in Kubernetes`);
+  return encodeURIComponent(name);
+}
+
+const core = (namespace: string): string => `/api/v1/namespaces/${segment(namespace)}`;
+const inGroup = (group: string, namespace: string): string => `/apis/${group}/namespaces/${segment(namespace)}`;
 const named = (collection: string, name: string | undefined): string =>
-  name === undefined ? collection : `${collection}/${encodeURIComponent(name)}`;
+  name === undefined ? collection : `${collection}/${segment(name)}`;
 
 export const namespacesPath = '/api/v1/namespaces';
 /** Without a name: all of them. */

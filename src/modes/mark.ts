@@ -16,8 +16,9 @@ export function parseMark(mark: string | undefined, header?: string): Match {
     [name, value] = [header.slice(0, at), header.slice(at + 1).trim()];
   } else if (mark !== undefined && mark !== '') {
     const at = mark.indexOf(':');
-    if (at < 0) value = mark;
-    else [name, value] = [mark.slice(0, at) || MARK_NAME, mark.slice(at + 1) || random];
+    // `VERSION: anna` as a header is written: a field's value has no space at its ends (RFC 9110 §5.5).
+    if (at < 0) value = mark.trim();
+    else [name, value] = [mark.slice(0, at) || MARK_NAME, mark.slice(at + 1).trim() || random];
   }
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name))
     throw new KtError('USAGE', `'${name}' can't be the name of a header`);
