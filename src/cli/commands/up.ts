@@ -39,9 +39,9 @@ export async function up(args: Arguments, version: string): Promise<number> {
       for (const line of file.forward) await board.act({ kind: 'forward', words: line.split(/\s+/) });
       const { namespace, context } = session.cluster;
       const flags = wanted.kubeconfig === undefined ? [] : ['--kubeconfig', resolve(wanted.kubeconfig)];
-      const write = (line: string): void => void (output.json ? process.stderr : process.stdout).write(`${line}\n`);
+      const sink = output.json ? process.stderr : process.stdout;
       const folder = dirname(resolve(path));
-      programs.start(file.run, { folder, namespace, context, flags, env: ktEnv(wanted), write });
+      programs.start(file.run, { folder, namespace, context, flags, env: ktEnv(wanted), sink });
       const first = await Promise.race([programs.ended, session.ended, signals.received]);
       if (typeof first === 'number') code = first;
       else reason = first;

@@ -4,9 +4,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { resolve } from 'node:path';
-import { createInterface } from 'node:readline';
+import type { Writable } from 'node:stream';
 import { PROGRAM_END_MS } from '../../modes/end-program.ts';
 import type { UpProgram } from './file.ts';
+import { prefixLines } from './prefixed-lines.ts';
 import { tether } from './tether.ts';
 
 /** Milliseconds between the request to end and the end by force: what a program has, and kt run's own end. */
@@ -21,7 +22,8 @@ export interface ProgramPlace {
   readonly flags: readonly string[];
   /** Below what the file sets for each. */
   readonly env: NodeJS.ProcessEnv;
-  readonly write: (line: string) => void;
+  /** Where their lines go. */
+  readonly sink: Writable;
 }
 
 export class Programs {
@@ -74,9 +76,9 @@ export class Programs {
     });
     this.#children.set(name, child);
     tether(child);
-    const say = (line: string): void => place.write(`${name.padEnd(width)} | ${line}`);
-    for (const stream of [child.stdout, child.stderr])
-      if (stream) createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on('line', say);
+    const prefix = `${name.padEnd(width)} | `;
+    const say = (line: string): void => void place.sink.write(`${prefix}${line}\n`);
+    for (const stream of [child.stdout, child.stderr]) if (stream) prefixLines(stream, prefix, place.sink);
     const ended = once(child, 'close').then(
       ([code, signal]) =>
         (code as number | null) ?? 128 + (constants.signals[signal as NodeJS.Signals] ?? constants.signals.SIGKILL),
