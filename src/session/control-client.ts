@@ -72,12 +72,23 @@ function lookAtAll(): Promise<Looked[]> {
   );
 }
 
-/** Every session of this user that answers, with the path of its socket. What dead ones left is removed. */
-export async function findSessions(): Promise<{ readonly path: string; readonly status: SessionStatus }[]> {
+interface FoundSession {
+  readonly path: string;
+  readonly status: SessionStatus;
+}
+
+/** Every session of this user: those that answer, and the sockets of those that live and do not. What dead ones left is removed. */
+export async function lookForSessions(): Promise<{ readonly found: FoundSession[]; readonly silent: string[] }> {
   const all = await lookAtAll();
   remove(deadFiles(all));
-  return all.flatMap(({ path, status }) => (status ? [{ path, status }] : []));
+  return {
+    found: all.flatMap(({ path, status }) => (status ? [{ path, status }] : [])),
+    silent: all.flatMap(({ path, status, leftOver }) => (status || leftOver ? [] : [path])),
+  };
 }
+
+/** Those that answer, with the paths of their sockets. */
+export const findSessions = async (): Promise<FoundSession[]> => (await lookForSessions()).found;
 
 /** Nobody listens on it any more. A pipe of Windows is gone with its process (ENOENT), the file that told of it is not. */
 function isLeftOver(error: unknown): boolean {

@@ -1,5 +1,5 @@
 // `kt status`: every session of this user on this laptop, asked over their local sockets. Exit code 1 where there is none.
-import { findSessions } from '../../session/control-client.ts';
+import { lookForSessions } from '../../session/control-client.ts';
 import { loginText } from '../../session/login-words.ts';
 import type { HeldService } from '../../session/state.ts';
 import type { Arguments } from '../arguments.ts';
@@ -7,7 +7,8 @@ import { outputOf } from '../output.ts';
 
 export async function status(args: Arguments): Promise<number> {
   const output = outputOf(args);
-  const sessions = (await findSessions()).map((one) => one.status);
+  const { found, silent } = await lookForSessions();
+  const sessions = found.map((one) => one.status);
   const lines = sessions.flatMap((one) => {
     const agent = one.agent ? `agent ${one.agent}` : (one.mode ?? 'opening');
     const link = one.link === 'down' ? `link DOWN: ${one.linkReason ?? ''}` : `link ${one.link}`;
@@ -24,7 +25,8 @@ export async function status(args: Arguments): Promise<number> {
     const also = one.proxy !== null && forwards !== '' ? [`  forwards ${forwards}`] : [];
     return [`${place}  ${listens}  ${agent}  ${link}  pid ${one.pid}`, ...also, ...held];
   });
-  output.result(sessions, sessions.length === 0 ? ['no session; start one with: kt connect'] : lines);
+  lines.push(...silent.map((path) => `a session does not answer: was it stopped with Ctrl-Z? (${path})`));
+  output.result(sessions, lines.length === 0 ? ['no session; start one with: kt connect'] : lines);
   return sessions.length === 0 ? 1 : 0;
 }
 
