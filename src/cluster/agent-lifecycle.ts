@@ -55,14 +55,19 @@ export interface AgentWait {
   readonly signal: AbortSignal;
 }
 
-/** Creates the pod. Rejects with AGENT_REFUSED (Pod Security, quota, a webhook: the cluster's own text) or with what the API said. */
+/** Creates the pod; with `dryRun` the cluster only says whether it would (tryAgent). Rejects with AGENT_REFUSED (Pod Security, quota, a webhook: the cluster's own text) or with what the API said. */
 export async function createAgent(
   api: ClusterApi,
   namespace: string,
   manifest: object,
   signal: AbortSignal,
+  query?: { readonly dryRun: 'All' },
 ): Promise<Pod> {
-  return postAgent(api, namespace, manifest, { signal });
+  try {
+    return await api.request<Pod>('POST', podPath(namespace), { body: manifest, signal, query });
+  } catch (error) {
+    throw agentRefusal(error, 'use --mode agentless');
+  }
 }
 
 /** Would the cluster take an agent's pod? Pod Security, quotas and webhooks answer as for a real one (dryRun=All); rejects as createAgent does. */
@@ -75,20 +80,7 @@ export async function tryAgent(
 ): Promise<void> {
   const nobody = { session: 'try', code: '', token: '', user: 'try', host: 'try' };
   const manifest = agentPod({ name: 'kt-agent-try', version, ...nobody, ...placement });
-  await postAgent(api, namespace, manifest, { signal, query: { dryRun: 'All' } });
-}
-
-async function postAgent(
-  api: ClusterApi,
-  namespace: string,
-  manifest: object,
-  options: { readonly signal: AbortSignal; readonly query?: { readonly dryRun: 'All' } },
-): Promise<Pod> {
-  try {
-    return await api.request<Pod>('POST', podPath(namespace), { body: manifest, ...options });
-  } catch (error) {
-    throw agentRefusal(error, 'use --mode agentless');
-  }
+  await createAgent(api, namespace, manifest, signal, { dryRun: 'All' });
 }
 
 /** Waits until the agent's container runs. Rejects with AGENT_IMAGE or AGENT_START, with the cluster's own reason. */

@@ -91,20 +91,20 @@ async function bringPodsBack(
 }
 
 function slowText(plan: TakeoverPlan): string {
-  const { made, again } = leftOf(plan);
+  const { made, what, again } = leftOf(plan);
   const meanwhile = made ? '' : 'its original pods answer, and ';
-  return `${plan.service} is being ${made ? 'removed' : 'given back'}, which takes long; one more Ctrl-C goes without waiting: ${meanwhile}${again}`;
+  return `${plan.service} is being ${what}, which takes long; one more Ctrl-C goes without waiting: ${meanwhile}${again}`;
 }
 
 /** What somebody else can do about a hold that was not given up. */
-function leftOf({ service, kind, manual }: TakeoverPlan): { readonly made: boolean; readonly again: string } {
+function leftOf({ service, kind, manual }: TakeoverPlan) {
   const made = kind === 'preview' || manual !== undefined;
-  return { made, again: `\`kt recover ${service}\` ${made ? 'removes it' : 'gives it back'}` };
+  const again = `\`kt recover ${service}\` ${made ? 'removes it' : 'gives it back'}`;
+  return { made, what: made ? 'removed' : 'given back', again };
 }
 
 function notRestored(plan: TakeoverPlan, cause: unknown): KtError {
-  const { made, again } = leftOf(plan);
-  const what = made ? 'removed' : 'given back';
+  const { made, what, again } = leftOf(plan);
   return new KtError('SERVICE_NOT_RESTORED', `${plan.service} is not ${what} yet: ${asKtError(cause).message}`, {
     hint: made ? again : `it goes on answering from its original pods; ${again}`,
     cause,

@@ -1,18 +1,12 @@
 // Must: `kt status` does not take a session that stands still for none. The built kt on a playground.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Playground, startPlayground } from '../../src/playground/start.ts';
 import { PlaygroundKt } from '../support/playground-kt.ts';
 
-let playground: Playground;
 let kt: PlaygroundKt;
 beforeAll(async () => {
-  playground = await startPlayground();
-  kt = new PlaygroundKt(playground);
+  kt = await PlaygroundKt.open();
 });
-afterAll(async () => {
-  await kt.close();
-  await playground.close();
-});
+afterAll(() => kt.close());
 
 test('a session that was stopped with Ctrl-Z is named, and goes on when it is continued', async () => {
   const session = kt.start(['connect', '--output', 'json', '--proxyPort', '0', '--dnsPort', '0']);

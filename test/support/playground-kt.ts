@@ -4,16 +4,25 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Playground } from '../../src/playground/start.ts';
+import { type Playground, startPlayground } from '../../src/playground/start.ts';
 import { Running } from '../e2e/support/kt.ts';
 
 export class PlaygroundKt {
   readonly #kubeconfig: string;
   readonly #folder = mkdtempSync(join(tmpdir(), 'kt-play-'));
   readonly #running = new Set<Running>();
+  #own: Playground | undefined;
 
   constructor(playground: Pick<Playground, 'kubeconfig'>) {
     this.#kubeconfig = playground.kubeconfig;
+  }
+
+  /** With a playground of its own, which ends with it. */
+  static async open(): Promise<PlaygroundKt> {
+    const playground = await startPlayground();
+    const kt = new PlaygroundKt(playground);
+    kt.#own = playground;
+    return kt;
   }
 
   /** `user` is the context and the name that others see. */
@@ -57,6 +66,7 @@ export class PlaygroundKt {
 
   async close(): Promise<void> {
     await Promise.all([...this.#running].map((one) => one.stop('SIGKILL')));
+    await this.#own?.close();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }

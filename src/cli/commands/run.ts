@@ -158,10 +158,6 @@ async function surroundingsOf(
       lasting: true,
     };
     const open = await openWorkload(request, options);
-    if (signals.signal.aborted) {
-      await open.close();
-      throw new KtError('CANCELLED', 'cancelled while the workload was looked at');
-    }
     return {
       variables: open.variables,
       close: async () => {

@@ -62,14 +62,7 @@ async function asked<T>(where: Where, signal: AbortSignal, ask: (api: ClusterApi
 
 async function kept<T>(kind: string, where: Where, ask: () => Promise<T[]>): Promise<T[]> {
   const file = join(runtimeFolder(), 'completion.json');
-  const which = JSON.stringify([
-    kind,
-    where.kubeconfig,
-    where.context,
-    where.namespace,
-    where.pac,
-    process.env['KUBECONFIG'],
-  ]);
+  const which = JSON.stringify([kind, where, process.env['KUBECONFIG']]);
   const key = createHash('sha256').update(which).digest('hex');
   const all = read(file);
   const now = Date.now();

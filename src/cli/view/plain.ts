@@ -1,5 +1,4 @@
 // Events as plain lines for a terminal: steps with their times, the reason of every wait. Not the data format: ndjson.ts.
-
 import type { Mode, SessionEvent } from '../../session/events.ts';
 import { curlLine } from '../../session/login-words.ts';
 

@@ -61,6 +61,11 @@ export async function openWorkload(request: WorkloadRequest, options: WorkloadOp
     emit({ type: 'warning', message, ...(error?.hint ? { hint: error.hint } : {}) });
   }
   const live = options.lasting ? await Live.open(files, volumes, options) : undefined;
+  // What could not be asked because it was cancelled is left out above, as what is not there.
+  if (options.signal.aborted) {
+    await live?.close();
+    throw new KtError('CANCELLED', 'cancelled while the workload was looked at');
+  }
   const place = live?.place ?? ((path: string) => path);
   const mounts = volumes?.mounts ?? [];
   const variables: Record<string, string> = {};

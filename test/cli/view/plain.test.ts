@@ -1,18 +1,12 @@
 // What a terminal or a pipe gets to read, of the built kt on a playground.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Playground, startPlayground } from '../../../src/playground/start.ts';
 import { PlaygroundKt } from '../../support/playground-kt.ts';
 
-let playground: Playground;
 let kt: PlaygroundKt;
 beforeAll(async () => {
-  playground = await startPlayground();
-  kt = new PlaygroundKt(playground);
+  kt = await PlaygroundKt.open();
 });
-afterAll(async () => {
-  await kt.close();
-  await playground.close();
-});
+afterAll(() => kt.close());
 
 const ARGS = ['connect', '--namespace', 'nowhere', '--proxyPort', '0', '--dnsPort', '0'];
 
